@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// What a compiled policy is, for everybody who never sees its text: the loader, the agent, the RMT verifier. Travels as
+// JSON ("rmt_manifest": 1) beside the object, and pinned beside its maps. Plain data; numbers are exact integers.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "rmt_lang/support/result.h"
+
+namespace rmt {
+
+struct ManifestLimits {
+    uint32_t prefetch_per_event = 0;   // pages; 1..RMT_MAX_PAGES
+    uint64_t prefetch_rate = 0;        // pages per window, for each cgroup
+    uint64_t prefetch_window_ns = 0;
+    uint64_t cost_ns = 0;              // per event; 0: the profile's budget
+    struct Breach {
+        std::string measure;           // "accuracy"
+        uint32_t below_percent = 0;
+        uint64_t window_ns = 0;
+        uint64_t hold_ns = 0;          // 0: until a person changes the mode
+        bool operator==(const Breach&) const = default;
+    };
+    std::optional<Breach> breach;
+    uint32_t line_per_event = 0, line_rate = 0, line_cost = 0;  // places in the policy, 0: none
+    bool operator==(const ManifestLimits&) const = default;
+};
+
+struct ManifestParam {
+    std::string name;
+    std::string type;                  // "u8"
+    int64_t min = 0, max = 0;
+    bool operator==(const ManifestParam&) const = default;
+};
+
+struct ManifestAction {
+    std::string name;
+    std::vector<ManifestParam> params;
+    bool operator==(const ManifestAction&) const = default;
+};
+
+enum class MatchKind { Exact, Range, Prefix };
+
+struct ManifestKey {
+    std::string name;                  // field or state, as written
+    MatchKind match = MatchKind::Exact;
+    std::string type;                  // "u8", "i32", "page", "ns", "enum", "bool", "str"
+    int64_t min = 0, max = 0;          // of a numeric key
+    std::vector<std::pair<std::string, int64_t>> values;  // names of an enum or bool
+    bool operator==(const ManifestKey&) const = default;
+};
+
+struct KeyAny { bool operator==(const KeyAny&) const = default; };
+struct KeyRange { int64_t lo = 0, hi = 0; bool operator==(const KeyRange&) const = default; };  // inclusive
+struct KeyText { std::string text; bool prefix = false; bool operator==(const KeyText&) const = default; };
+using KeyMatch = std::variant<KeyAny, KeyRange, KeyText>;
+
+struct ManifestEntry {
+    std::vector<KeyMatch> keys;        // one for each key of the table
+    uint32_t action = 0;               // index into Manifest::actions
+    std::vector<int64_t> args;
+    std::string comment;
+    uint32_t line = 0;                 // 0: added while running
+    bool operator==(const ManifestEntry&) const = default;
+};
+
+// Bytes of an entry in the map (bpf/include/rmt/intf.h): one rmt_range (16) per numeric key or one rmt_text (32) per
+// string key, rmt_entry_tail (8), then 8 bytes for each of `args`, the largest number of parameters of its actions.
+struct ManifestTable {
+    std::string name;
+    std::vector<ManifestKey> keys;
+    std::vector<uint32_t> actions;     // allowed, indices
+    ManifestEntry default_entry;       // no keys
+    uint32_t size = 0;                 // most entries
+    uint32_t args = 0;
+    std::vector<ManifestEntry> entries;
+    uint32_t line = 0;
+    bool operator==(const ManifestTable&) const = default;
+
+    uint32_t entry_size() const;
+    uint32_t value_size() const;       // header and `size` entries
+};
+
+// Shape that the generated program reserves for a model: a model that fits can be swapped in while it runs.
+struct ModelClass {
+    uint32_t trees = 1;                // 1, or a multiple of 4
+    uint32_t depth = 8;                // steps of the traversal, a constant of the program
+    uint32_t nodes = 1024;             // power of two, all trees together
+    bool operator==(const ModelClass&) const = default;
+};
+
+struct ManifestModel {
+    std::string name;
+    std::vector<std::string> inputs;   // "deltas[0]"
+    std::vector<std::string> input_types;
+    std::string output_kind;           // "value" | "class" | "score"
+    std::string output_type;           // "i32"
+    int64_t output_min = 0, output_max = 0;
+    std::vector<std::pair<std::string, int64_t>> classes;
+    int64_t on_error = 0;
+    std::string source;                // path as written, empty: starts from nothing
+    ModelClass shape;
+    struct Train {
+        std::string label;             // "fault.delta"
+        uint64_t every_ns = 0;
+        uint32_t window = 0;           // samples
+        bool operator==(const Train&) const = default;
+    };
+    std::optional<Train> train;
+    uint32_t line = 0;
+    bool operator==(const ManifestModel&) const = default;
+};
+
+struct ManifestField {
+    std::string name;
+    std::string type;                  // scalar type of one element
+    uint32_t offset = 0, size = 0;     // bytes, of one element
+    uint32_t count = 1;                // elements
+    bool operator==(const ManifestField&) const = default;
+};
+
+struct ManifestCollect {
+    std::vector<ManifestField> fields;
+    uint32_t record_size = 0;
+    uint32_t sample = 1;               // one in `sample`
+    bool operator==(const ManifestCollect&) const = default;
+};
+
+struct Manifest {
+    std::string policy, description, domain, mode;  // mode: "off" | "shadow" | "enforce"
+    std::string source;                // file name of the policy
+    std::vector<std::string> attach;   // cgroup patterns
+    ManifestLimits limits;
+    std::vector<ManifestAction> actions;
+    std::vector<ManifestTable> tables;
+    std::vector<ManifestModel> models;
+    std::optional<ManifestCollect> collect;
+    std::vector<ManifestField> state;  // per task, for people
+    bool operator==(const Manifest&) const = default;
+
+    const ManifestTable* find_table(const std::string& name) const;
+    const ManifestModel* find_model(const std::string& name) const;
+};
+
+// Canonical JSON text, and back. Errors: Input with the JSON path of what is wrong; unknown keys are refused.
+std::string to_json(const Manifest& manifest);
+Result<Manifest> parse_manifest(const std::string& json);
+
+// The value of a table's map for these entries, in their order. Errors: Input when there are more than `size`, when an
+// action is not allowed, when the number or range of keys or args does not fit (named by the entry's index and text).
+Result<std::vector<uint8_t>> encode_table(const Manifest& manifest, const ManifestTable& table,
+                                          const std::vector<ManifestEntry>& entries, uint32_t version);
+
+// The entries in a table's value, in their order. Errors: Input when the value is not one of this table.
+Result<std::vector<ManifestEntry>> decode_table(const Manifest& manifest, const ManifestTable& table,
+                                                const std::vector<uint8_t>& value);
+
+// An entry as the language writes it: `anon, 0..95 => follow(32)`.
+std::string format_entry(const Manifest& manifest, const ManifestTable& table, const ManifestEntry& entry);
+
+}  // namespace rmt
