@@ -32,8 +32,11 @@ struct rmt_ctl {
 	__u64 agent_cgroup; /* memory cgroup whose record the agent carries out right now (ledger), 0: none */
 	__u32 train;        /* 1: emit training samples */
 	__u32 late_ns;      /* a hit whose fault took longer was late */
+	__u64 direct_map;   /* kernel's virtual address of physical page 0, found by rmt_calibrate; 0: unknown */
+	__u32 pt_levels;    /* page-table levels, 4 or 5 */
+	__u32 pad;
 };
-RMT_SIZE(struct rmt_ctl, 32);
+RMT_SIZE(struct rmt_ctl, 48);
 
 #define RMT_AGENT_DEAD_NS 1000000000ull
 
@@ -114,6 +117,41 @@ struct rmt_action {
 };
 #define RMT_ACTION_HEADER 40
 RMT_SIZE(struct rmt_action, RMT_ACTION_HEADER + 8 * RMT_MAX_PAGES);
+
+/* ---- the program's twin for tests: SEC("syscall") `rmt_twin`, the same code on an event made by hand ------------ */
+
+struct rmt_twin {
+	__u64 cgroup;        /* key in rmt_scope */
+	__u64 page;
+	__u64 vma_start, vma_end;
+	__u64 comm[2];
+	__u32 kind;          /* enum rmt_page_kind */
+	__u32 prefetched;
+	__u32 major;
+	__u32 write;
+	__u32 usage_percent;
+	__u32 outcome;       /* 0: on mm.fault; else on mm.outcome with this kind */
+	__u32 reset;         /* 1: forget this task's state first */
+	__u32 n;             /* out: pages that would go to the agent, before rate and mode */
+	__u64 out[RMT_MAX_PAGES];
+};
+RMT_SIZE(struct rmt_twin, 80 + 8 * RMT_MAX_PAGES);
+
+enum rmt_outcome {
+	RMT_OUTCOME_USED = 1,
+	RMT_OUTCOME_LATE = 2,
+	RMT_OUTCOME_WASTED = 3,
+};
+
+/* SEC("syscall") `rmt_calibrate`: finds direct_map and pt_levels by looking for a page of the caller's own. */
+struct rmt_calibration {
+	__u64 address;       /* in: of 16 bytes in a present page of the calling process, 16-aligned */
+	__u64 magic[2];      /* in: what stands there */
+	__u64 direct_map;    /* out: 0: not found */
+	__u32 pt_levels;     /* out */
+	__u32 pad;
+};
+RMT_SIZE(struct rmt_calibration, 40);
 
 /* ---- tables: map `rmt_table_<name>` (ARRAY_OF_MAPS, 1 entry; inner ARRAY of one value: header, then entries) ------
  * A whole table is one value, swapped at once: a lookup sees the old or the new one, never a mixture. The policy's own

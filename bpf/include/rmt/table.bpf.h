@@ -16,8 +16,8 @@
 	struct rmt_inner_##name {                                           \
 		__uint(type, BPF_MAP_TYPE_ARRAY);                           \
 		__uint(max_entries, 1);                                     \
-		__type(key, __u32);                                         \
-		__type(value, struct rmt_value_##name);                     \
+		__uint(key_size, sizeof(__u32)); /* sizes: clang leaves an inner map's value type a mere forward declaration */ \
+		__uint(value_size, sizeof(struct rmt_value_##name));        \
 	};                                                                  \
 	struct {                                                            \
 		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                   \

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+#include "loader/live.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "loader/bpffs.h"
+#include "loader/cgroup.h"
+#include "loader/value_map.h"
+
+namespace rmt::load {
+
+namespace {
+
+Unexpected<Error> system_error(const std::string& what, int err = errno) {
+    const ErrorKind kind = err == EPERM || err == EACCES ? ErrorKind::Permission : err == ENOENT ? ErrorKind::NotFound : ErrorKind::Kernel;
+    return fail(kind, what + ": " + std::strerror(err), {}, err);
+}
+
+// Entries are told apart by what they match and do; a comment does not count.
+bool same_entry(const ManifestEntry& a, const ManifestEntry& b) {
+    return a.keys == b.keys && a.action == b.action && a.args == b.args;
+}
+
+}  // namespace
+
+const char* stat_name(rmt_stat stat) {
+    static const char* const kNames[RMT_STAT_COUNT] = {
+        "faults", "events", "major", "hit", "late", "other", "asked", "clamped", "limited", "shadowed", "issued", "read", "used",
+        "wasted", "file_issued", "file_used", "shadow_pred", "shadow_hit", "app_read", "written", "stall_major", "stall_hit",
+        "breach", "ring_full", "collect_full", "on_error", "no_storage"};
+    return stat < RMT_STAT_COUNT && kNames[stat] ? kNames[stat] : "";
+}
+
+LivePolicy::LivePolicy(LivePolicy&& other) noexcept
+    : name_(std::move(other.name_)), manifest_(std::move(other.manifest_)), ctl_(std::exchange(other.ctl_, nullptr)),
+      maps_(std::move(other.maps_)) {}
+
+LivePolicy& LivePolicy::operator=(LivePolicy&& other) noexcept {
+    std::swap(name_, other.name_);
+    std::swap(manifest_, other.manifest_);
+    std::swap(ctl_, other.ctl_);
+    std::swap(maps_, other.maps_);
+    return *this;
+}
+
+LivePolicy::~LivePolicy() {
+    if (ctl_) munmap(ctl_, 4096);
+}
+
+Result<LivePolicy> LivePolicy::open(const std::string& name) {
+    LivePolicy live;
+    live.name_ = name;
+    if (name.empty() || name.find('/') != std::string::npos || access(pin_dir(name).c_str(), F_OK) != 0) {
+        if (errno == EACCES) return fail(ErrorKind::Permission, std::string("may not look into ") + kPinRoot, "run as root", EACCES);
+        std::string have;
+        for (const std::string& p : pinned_policies()) have += (have.empty() ? "" : ", ") + p;
+        return fail(ErrorKind::NotFound, "no policy named '" + name + "' is loaded", have.empty() ? "none is" : "loaded: " + have);
+    }
+    RMT_TRY(const int manifest_fd, live.map("rmt_manifest"));
+    RMT_TRY(const std::string text, read_text_map(manifest_fd));
+    RMT_TRY(live.manifest_, parse_manifest(text));
+    RMT_TRY(const int ctl_fd, live.map("rmt_ctl"));
+    void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ctl_fd, 0);
+    if (page == MAP_FAILED) return system_error("cannot map rmt_ctl of '" + name + "'");
+    live.ctl_ = static_cast<rmt_ctl*>(page);
+    return live;
+}
+
+Result<int> LivePolicy::map(const std::string& name) const {
+    for (const auto& [known, fd] : maps_)
+        if (known == name) return fd.get();
+    Fd fd(bpf_obj_get((pin_dir(name_) + "/" + name).c_str()));
+    if (!fd) return system_error("cannot open '" + name + "' of policy '" + name_ + "'");
+    const int raw = fd.get();
+    maps_.emplace_back(name, std::move(fd));
+    return raw;
+}
+
+Result<void> LivePolicy::set_mode(rmt_mode mode) const {
+    ctl_->mode = mode;
+    RMT_TRY(const int scope, map("rmt_scope"));
+    RMT_TRY(const std::vector<CgroupFigures> all, cgroups());
+    for (const CgroupFigures& cgroup : all) {
+        rmt_cgroup figures;
+        if (bpf_map_lookup_elem(scope, &cgroup.id, &figures) != 0 || !figures.breaker.open_until_ns) continue;
+        figures.breaker = {};
+        bpf_map_update_elem(scope, &cgroup.id, &figures, BPF_EXIST);
+    }
+    return {};
+}
+
+Result<void> LivePolicy::add_cgroup(uint64_t id) const {
+    RMT_TRY(const int scope, map("rmt_scope"));
+    const rmt_cgroup fresh = {};
+    if (bpf_map_update_elem(scope, &id, &fresh, BPF_NOEXIST) == 0) return {};
+    if (errno == EEXIST) return fail(ErrorKind::Conflict, "policy '" + name_ + "' is attached to this cgroup already");
+    return system_error("cannot attach policy '" + name_ + "' to the cgroup");
+}
+
+Result<void> LivePolicy::remove_cgroup(uint64_t id) const {
+    RMT_TRY(const int scope, map("rmt_scope"));
+    if (bpf_map_delete_elem(scope, &id) == 0) return {};
+    if (errno == ENOENT) return fail(ErrorKind::NotFound, "policy '" + name_ + "' is not attached to this cgroup");
+    return system_error("cannot detach policy '" + name_ + "' from the cgroup");
+}
+
+Result<std::vector<CgroupFigures>> LivePolicy::cgroups() const {
+    RMT_TRY(const int scope, map("rmt_scope"));
+    std::vector<CgroupFigures> all;
+    uint64_t key = 0, next = 0;
+    bool first = true;
+    while (bpf_map_get_next_key(scope, first ? nullptr : &key, &next) == 0) {
+        first = false;
+        key = next;
+        CgroupFigures cgroup;
+        cgroup.id = key;
+        if (bpf_map_lookup_elem(scope, &key, &cgroup.figures) != 0) continue;
+        if (auto found = MemoryCgroup::from_id(key)) cgroup.path = found->path();
+        all.push_back(std::move(cgroup));
+    }
+    return all;
+}
+
+Result<TableState> LivePolicy::table(const ManifestTable& table) const {
+    TableState state;
+    RMT_TRY(const int outer, map("rmt_table_" + table.name));
+    RMT_TRY(const std::vector<uint8_t> value, read_value(outer));
+    RMT_TRY(state.entries, decode_table(manifest_, table, value));
+    rmt_table_header header = {};
+    std::memcpy(&header, value.data(), sizeof(header));
+    state.version = header.version;
+    RMT_TRY(const int hits, map("rmt_hits_" + table.name));
+    std::vector<uint64_t> per_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
+    for (uint32_t slot = 0; slot <= table.size; slot++) {
+        if (slot < table.size && slot >= state.entries.size()) continue;
+        uint64_t sum = 0;
+        if (bpf_map_lookup_elem(hits, &slot, per_cpu.data()) == 0)
+            for (const uint64_t n : per_cpu) sum += n;
+        if (slot == table.size)
+            state.default_hits = sum;
+        else
+            state.hits.push_back(sum);
+    }
+    return state;
+}
+
+Result<void> LivePolicy::set_table(const ManifestTable& table, const std::vector<ManifestEntry>& entries) const {
+    RMT_TRY(Fd lock, lock_policies());
+    RMT_TRY(const TableState before, this->table(table));
+    RMT_TRY(const std::vector<uint8_t> value, encode_table(manifest_, table, entries, before.version + 1));
+    RMT_TRY(const int outer, map("rmt_table_" + table.name));
+    RMT_TRY(const int hits, map("rmt_hits_" + table.name));
+    RMT_CHECK(replace_value(outer, "rmt_table", value));
+    std::vector<uint64_t> per_cpu(static_cast<size_t>(libbpf_num_possible_cpus()));
+    for (uint32_t slot = 0; slot < table.size; slot++) {
+        std::fill(per_cpu.begin(), per_cpu.end(), 0);
+        for (size_t old = 0; slot < entries.size() && old < before.entries.size(); old++)
+            if (same_entry(entries[slot], before.entries[old])) per_cpu[0] = before.hits[old];
+        bpf_map_update_elem(hits, &slot, per_cpu.data(), BPF_ANY);
+    }
+    return {};
+}
+
+Result<void> LivePolicy::set_model(const ManifestModel& model, const std::vector<uint8_t>& value, const std::string& artefact) const {
+    RMT_TRY(const int outer, map("rmt_model_" + model.name));
+    RMT_TRY(Fd text, make_text_map("rmt_artefact", artefact));
+    RMT_CHECK(replace_value(outer, "rmt_model", value));
+    const std::string pin = pin_dir(name_) + "/artefact_" + model.name;
+    unlink(pin.c_str());
+    if (bpf_obj_pin(text.get(), pin.c_str()) != 0) return system_error("the model runs, but its artefact could not be kept in " + pin);
+    std::erase_if(maps_, [&](const auto& m) { return m.first == "artefact_" + model.name; });
+    return {};
+}
+
+Result<std::string> LivePolicy::model_artefact(const ManifestModel& model) const {
+    // Opened anew each time: another process may have replaced it.
+    Fd fd(bpf_obj_get((pin_dir(name_) + "/artefact_" + model.name).c_str()));
+    if (!fd) {
+        if (errno == ENOENT) return std::string{};
+        return system_error("cannot open the artefact of model '" + model.name + "'");
+    }
+    return read_text_map(fd.get());
+}
+
+}  // namespace rmt::load

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// A loaded policy, opened from its pins: figures, mode, scope, tables, models. Holds no state of its own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bpf/include/rmt/intf.h"
+#include "loader/fd.h"
+#include "rmt_lang/support/manifest.h"
+
+namespace rmt::load {
+
+struct CgroupFigures {
+    uint64_t id = 0;
+    std::string path;  // empty: the cgroup has gone
+    rmt_cgroup figures = {};
+};
+
+struct TableState {
+    std::vector<ManifestEntry> entries;
+    std::vector<uint64_t> hits;  // of each entry, in the same order
+    uint64_t default_hits = 0;
+    uint32_t version = 0;
+};
+
+const char* stat_name(rmt_stat stat);  // "shadow_hit"; empty for an unused number
+
+class LivePolicy {
+public:
+    // NotFound when no such policy is loaded; Permission; Input when its pins are of another version.
+    static Result<LivePolicy> open(const std::string& name);
+
+    LivePolicy(LivePolicy&&) noexcept;
+    LivePolicy& operator=(LivePolicy&&) noexcept;
+    ~LivePolicy();
+
+    const std::string& name() const { return name_; }
+    const Manifest& manifest() const { return manifest_; }
+    volatile rmt_ctl& ctl() const { return *ctl_; }  // shared memory with the programs
+
+    Result<int> map(const std::string& name) const;  // descriptor, owned by this object
+
+    // Setting a mode also closes every breaker that waits for a person.
+    Result<void> set_mode(rmt_mode mode) const;
+
+    Result<void> add_cgroup(uint64_t id) const;     // Conflict when it is in scope already
+    Result<void> remove_cgroup(uint64_t id) const;  // NotFound
+    Result<std::vector<CgroupFigures>> cgroups() const;
+
+    Result<TableState> table(const ManifestTable& table) const;
+    // Replaces all entries at once; hit counters of entries that stay keep their values.
+    Result<void> set_table(const ManifestTable& table, const std::vector<ManifestEntry>& entries) const;
+
+    Result<void> set_model(const ManifestModel& model, const std::vector<uint8_t>& value, const std::string& artefact) const;
+    Result<std::string> model_artefact(const ManifestModel& model) const;  // empty: none is in place
+
+private:
+    LivePolicy() = default;
+    std::string name_;
+    Manifest manifest_;
+    rmt_ctl* ctl_ = nullptr;
+    mutable std::vector<std::pair<std::string, Fd>> maps_;
+};
+
+}  // namespace rmt::load

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// object + manifest -> open, configure, load, fill, attach, pin. Loads exactly the bytes that it is given, so what the RMT
+// verifier accepted is what runs. Nothing is pinned or attached unless all of it succeeds.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "loader/probe.h"
+#include "rmt_lang/support/manifest.h"
+
+namespace rmt::load {
+
+struct ModelValue {
+    std::string model;           // name in the policy
+    std::vector<uint8_t> value;  // lowered, of the size that the policy reserves
+    std::string artefact;        // JSON, kept beside it
+};
+
+struct LoadRequest {
+    std::vector<uint8_t> object;
+    Manifest manifest;
+    std::vector<ModelValue> models;
+    uint32_t mode = 1;           // enum rmt_mode
+    bool twin = false;           // load and pin the test twin as well
+    bool attach = true;          // false: programs are loaded and pinned, but see no event (tests)
+};
+
+struct LoadReport {
+    HookSet hooks = HookSet::Tracepoint;
+    std::vector<std::string> programs;
+};
+
+// Errors: Unsupported (no hooks), Permission, Conflict (a policy of that name is loaded), Kernel (refused; `detail` is
+// the kernel verifier's log, whose `; ... @ file.rmt:line` lines are places in the policy).
+Result<LoadReport> load_policy(const LoadRequest& request);
+
+// Detaches and removes a policy. NotFound when there is none.
+Result<void> unload_policy(const std::string& policy);
+
+}  // namespace rmt::load
