@@ -66,6 +66,20 @@
 		}                                                           \
 	} while (0)
 
+/* All elements of a ring, newest first, into an array (of a collected record). */
+#define RMT_RING_EXPORT(to, ring, n)                                        \
+	do {                                                                \
+		_Pragma("unroll") for (int rmt_i_ = 0; rmt_i_ < (n); rmt_i_++) \
+			(to)[rmt_i_] = (ring).v[rmt_i_];                    \
+	} while (0)
+
+#define RMT_RING_EXPORT_LARGE(to, ring, n, p)                               \
+	do {                                                                \
+		__u32 rmt_head_ = (ring).head;                              \
+		_Pragma("unroll") for (int rmt_i_ = 0; rmt_i_ < (n); rmt_i_++) \
+			(to)[rmt_i_] = (ring).v[(rmt_head_ - rmt_i_) & ((p) - 1)]; \
+	} while (0)
+
 /* Exponentially weighted mean, weight 1/n of each sample; `sum` is n times the mean, so that small steps are not lost.
  * The first sample is the mean. The mean settles exactly on a constant input. */
 struct rmt_ewma {

@@ -7,7 +7,8 @@
 #ifndef RMT_TABLE_BPF_H
 #define RMT_TABLE_BPF_H
 
-/* Needs struct rmt_entry_<name>. A key of 0 bytes or a table of 0 entries does not exist. */
+/* Needs struct rmt_entry_<name>. The inner map is declared by sizes, not types: clang leaves an inner map's value type a
+ * mere forward declaration in BTF, which libbpf refuses. */
 #define RMT_TABLE(name, most)                                               \
 	struct rmt_value_##name {                                           \
 		struct rmt_table_header head;                               \

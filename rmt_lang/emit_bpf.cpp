@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+// The whole text: knobs, state, models, tables, actions, handlers, in the order of docs/decisions/0001.
+#include <algorithm>
+
+#include "bpf/include/rmt/intf.h"
+#include "rmt_lang/emit.h"
+#include "rmt_lang/emit_internal.h"
+
+namespace rmt::lang {
+
+namespace {
+
+using namespace ir;
+using emit::Scope;
+
+std::string number(uint64_t n) { return std::to_string(n); }
+std::string ull(uint64_t n) { return std::to_string(n) + "ull"; }
+
+class Program {
+public:
+    Program(const Ir& ir, const Source& source) : ir_(ir), source_(source), out_(base_name(source.name())) {}
+
+    std::string text() {
+        knobs();
+        state();
+        for (size_t i = 0; i < ir_.models.size(); i++) model(ir_.models[i], i);
+        for (const Table& t : ir_.tables) table(t);
+        actions();
+        for (const Table& t : ir_.tables) apply(t);
+        record();
+        for (const Handler& h : ir_.handlers) handler(h);
+        out_.line("#include \"hooks/" + ir_.domain + "_programs.bpf.h\"");
+        return out_.text();
+    }
+
+private:
+    void define(const std::string& name, const std::string& value = {}) { out_.line("#define RMT_" + name + (value.empty() ? "" : " " + value)); }
+    void knobs();
+    void state();
+    void model(const Model& m, size_t index);
+    void table(const Table& t);
+    void actions();
+    void action_head(const Action& a, const std::string& end);
+    void apply(const Table& t);
+    void keys(const Table& t, const Scope& scope);
+    void search(const Table& t);
+    void dispatch(const Table& t);
+    void record();
+    void handler(const Handler& h);
+    void train(const Handler& h, const Scope& scope);
+    uint32_t args_of(const Table& t) const;
+    uint32_t line_of(Span span) const { return source_.position(span.begin).line; }
+    std::string inputs(const Scope& scope, const Model& m) const;
+
+    const Ir& ir_;
+    const Source& source_;
+    CWriter out_;
+};
+
+std::string upper(std::string s) {
+    for (char& c : s) c = c == '.' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+    return s;
+}
+
+void Program::knobs() {
+    const Limits& l = ir_.limits;
+    out_.line("/* SPDX-License-Identifier: GPL-2.0-only */");
+    define("PREFETCH_PER_EVENT", number(l.per_event ? l.per_event->pages : kDefaultPrefetchPerEvent));
+    define("PREFETCH_RATE", number(l.rate ? l.rate->pages : kDefaultPrefetchRate));
+    define("PREFETCH_WINDOW_NS", ull(l.rate ? l.rate->window_ns : kDefaultPrefetchWindowNs));
+    if (l.breach) {
+        define("BREACH_ACCURACY", number(l.breach->below_percent));
+        define("BREACH_WINDOW_NS", ull(l.breach->window_ns));
+        define("BREACH_HOLD_NS", ull(l.breach->hold_ns));
+    }
+    for (const Handler& h : ir_.handlers) define(h.event == Event::Fault ? "HAS_FAULT" : "HAS_OUTCOME");
+    if (emit::find_collect(ir_)) define("HAS_COLLECT");
+    if (std::any_of(ir_.models.begin(), ir_.models.end(), [](const Model& m) { return m.train.has_value(); })) define("HAS_TRAIN");
+    for (const Field& f : ir_.fields) define("USES_" + upper(f.name));
+    out_.line("#include \"rmt/common.bpf.h\"");
+    out_.blank();
+}
+
+void Program::state() {
+    const emit::Layout layout = emit::state_layout(ir_);
+    out_.open("struct rmt_task_state");
+    size_t next = 0;
+    for (const emit::Member& m : layout.members) {
+        if (m.name.rfind("rmt_gap", 0) != 0) out_.at(line_of(ir_.states.at(next++).span));
+        out_.line(m.type + " " + m.name + m.array + ";");
+    }
+    out_.own();
+    out_.close(";");
+    out_.line("RMT_SIZE(struct rmt_task_state, " + number(layout.size) + ");");
+    out_.line("#include \"hooks/" + ir_.domain + ".bpf.h\"");
+    out_.blank();
+}
+
+// Inputs as the engine takes them: 32 bits, all 16 slots initialised.
+std::string Program::inputs(const Scope& scope, const Model& m) const {
+    std::string c;
+    for (const ModelInput& input : m.inputs) c += (c.empty() ? "" : ", ") + emit::stored(scope, input.value, Scalar::I32);
+    return "{" + c + "}";
+}
+
+// The answer is one function, whatever the number of calls; what packs the inputs is inline, as BPF passes only five.
+void Program::model(const Model& m, size_t index) {
+    out_.at(line_of(m.span));
+    out_.line("RMT_MODEL(" + m.name + ", " + number(index) + ", " + number(m.shape.trees) + ", " + number(m.shape.depth) + ", " +
+              number(m.shape.nodes) + ");");
+    out_.own();
+    out_.blank();
+    out_.line("static __noinline __s64 rmt_answer_" + m.name + "(struct rmt_event *ev, __s32 *inputs)");
+    out_.open("");
+    out_.line("__s64 answer = 0;");
+    out_.blank();
+    out_.open("if (rmt_model_infer_" + m.name + "(inputs, &answer))");
+    out_.line("rmt_count(ev, RMT_STAT_ON_ERROR, 1);");
+    out_.line("return " + c_number(m.on_error) + ";");
+    out_.close();
+    out_.line("return rmt_clamp(answer, " + c_number(m.output_range.lo) + ", " + c_number(m.output_range.hi) + ");");
+    out_.close();
+    out_.blank();
+    std::string params, pack;
+    for (size_t i = 0; i < m.inputs.size(); i++) {
+        params += ", __s64 x" + number(i);
+        pack += (i ? ", " : "") + std::string("rmt_sat_i32(x") + number(i) + ")";
+    }
+    out_.line("static __always_inline __s64 rmt_infer_" + m.name + "(struct rmt_event *ev" + params + ")");
+    out_.open("");
+    out_.line("__s32 inputs[16] = {" + pack + "};");
+    out_.blank();
+    out_.line("return rmt_answer_" + m.name + "(ev, inputs);");
+    out_.close();
+    out_.blank();
+}
+
+uint32_t Program::args_of(const Table& t) const {
+    size_t most = ir_.actions.at(t.default_run.action).params.size();
+    for (const uint32_t a : t.actions) most = std::max(most, ir_.actions.at(a).params.size());
+    return static_cast<uint32_t>(most);
+}
+
+void Program::table(const Table& t) {
+    out_.open("struct rmt_entry_" + t.name);
+    for (size_t i = 0; i < t.keys.size(); i++)
+        out_.line(std::string(std::holds_alternative<uint32_t>(t.keys[i].source) ? "struct rmt_text k" : "struct rmt_range k") + number(i) + ";");
+    out_.line("struct rmt_entry_tail tail;");
+    if (const uint32_t args = args_of(t)) out_.line("__s64 arg[" + number(args) + "];");
+    out_.close(";");
+    out_.at(line_of(t.span));
+    out_.line("RMT_TABLE(" + t.name + ", " + number(t.size) + ");");
+    out_.own();
+    out_.blank();
+}
+
+void Program::action_head(const Action& a, const std::string& end) {
+    const Scope scope = emit::scope_of(ir_, a.body, a.params);
+    std::string params;
+    for (const std::string& p : scope.params) params += ", __s64 " + p;
+    out_.line("static __always_inline void rmt_action_" + a.name + "(struct rmt_event *ev, struct rmt_task_state *st" + params + ")" + end);
+}
+
+void Program::actions() {
+    // An action may call one that is written after it.
+    for (size_t i = 0; i < ir_.actions.size(); i++)
+        for (size_t j = 0; j < i; j++) {
+            bool called = false;
+            emit::each_stmt(ir_.actions[j].body.block, [&](const Stmt& s) {
+                if (const Call* c = std::get_if<Call>(&s.node)) called |= c->action == i;
+            });
+            if (!called) continue;
+            action_head(ir_.actions[i], ";");
+            break;
+        }
+    for (const Action& a : ir_.actions) {
+        out_.at(line_of(a.span));
+        action_head(a, "");
+        out_.open("");
+        emit::body(out_, source_, emit::scope_of(ir_, a.body, a.params), a.body);
+        out_.own();
+        out_.close();
+        out_.blank();
+    }
+}
+
+void Program::keys(const Table& t, const Scope& scope) {
+    for (size_t i = 0; i < t.keys.size(); i++) {
+        const std::string k = "k" + number(i);
+        if (const Expr* e = std::get_if<Expr>(&t.keys[i].source)) {
+            out_.line("__u64 " + k + " = rmt_key(" + emit::bare(emit::expr(scope, *e)) + ");");
+        } else {
+            std::string name = ir_.fields.at(std::get<uint32_t>(t.keys[i].source)).name;
+            std::replace(name.begin(), name.end(), '.', '_');
+            out_.line("__u64 " + k + "[2];");
+            out_.line("rmt_field_" + name + "(ev, " + k + ");");
+        }
+    }
+}
+
+void Program::search(const Table& t) {
+    const uint32_t args = args_of(t);
+    out_.open("if (table)");
+    out_.open("bpf_for(i, 0, " + number(t.size) + ")");
+    out_.line("struct rmt_entry_" + t.name + " *e = &table->entry[i];");
+    out_.blank();
+    out_.line("if (i >= table->head.count)");
+    out_.line("\tbreak;");
+    for (size_t i = 0; i < t.keys.size(); i++) {
+        const bool text = std::holds_alternative<uint32_t>(t.keys[i].source);
+        out_.line(std::string("if (!") + (text ? "rmt_is_text" : "rmt_in_range") + "(&e->k" + number(i) + ", k" + number(i) + "))");
+        out_.line("\tcontinue;");
+    }
+    out_.line("action = e->tail.action;");
+    out_.line("slot = e->tail.slot;");
+    for (uint32_t i = 0; i < args; i++) out_.line("arg" + number(i) + " = e->arg[" + number(i) + "];");
+    out_.line("break;");
+    out_.close();
+    out_.close();
+}
+
+// What stands in the map is user space's word: arguments are made to fit again, an unknown action does nothing.
+void Program::dispatch(const Table& t) {
+    std::vector<uint32_t> actions = t.actions;
+    if (std::find(actions.begin(), actions.end(), t.default_run.action) == actions.end()) actions.push_back(t.default_run.action);
+    out_.line("switch (action) {");
+    for (const uint32_t index : actions) {
+        const Action& a = ir_.actions.at(index);
+        std::string args;
+        for (size_t i = 0; i < a.params.size(); i++) {
+            const Type& type = a.params[i].type;
+            const std::string value = "arg" + number(i);
+            args += ", " + (type.range == scalar_interval(type.scalar)
+                                ? emit::fit(value, Interval{}, type.scalar)
+                                : "rmt_clamp(" + value + ", " + c_number(type.range.lo) + ", " + c_number(type.range.hi) + ")");
+        }
+        out_.line("case " + number(index) + ":");
+        out_.line("\trmt_action_" + a.name + "(ev, st" + args + ");");
+        out_.line("\tbreak;");
+    }
+    out_.line("}");
+}
+
+void Program::apply(const Table& t) {
+    const Scope scope{ir_, {}, {}};
+    out_.at(line_of(t.span));
+    out_.line("static __noinline int rmt_apply_" + t.name + "(struct rmt_event *ev, struct rmt_task_state *st)");
+    out_.open("");
+    out_.line("struct rmt_value_" + t.name + " *table = rmt_table_now(&rmt_table_" + t.name + ");");
+    keys(t, scope);
+    out_.line("__u32 action = " + number(t.default_run.action) + ", slot = " + number(t.size) + ";");
+    for (uint32_t i = 0; i < args_of(t); i++)
+        out_.line("__s64 arg" + number(i) + " = " + c_number(i < t.default_run.args.size() ? t.default_run.args[i] : 0) + ";");
+    out_.line("int i;");
+    out_.blank();
+    search(t);
+    out_.line("rmt_table_hit(&rmt_hits_" + t.name + ", slot);");
+    dispatch(t);
+    out_.line("return action;");
+    out_.own();
+    out_.close();
+    out_.blank();
+}
+
+void Program::record() {
+    const Collect* collect = emit::find_collect(ir_);
+    if (!collect) return;
+    const emit::Layout layout = emit::collect_layout(ir_, *collect);
+    out_.open("struct rmt_collect_record");
+    for (const emit::Member& m : layout.members) out_.line(m.type + " " + m.name + m.array + ";");
+    out_.close(";");
+    out_.line("RMT_SIZE(struct rmt_collect_record, " + number(layout.size) + ");");
+    out_.blank();
+}
+
+void Program::train(const Handler& h, const Scope& scope) {
+    for (size_t i = 0; i < ir_.models.size(); i++) {
+        const Model& m = ir_.models[i];
+        if (!m.train || m.train->event != h.event) continue;
+        out_.at(line_of(m.train->span));
+        out_.open("");
+        out_.line("__s32 rmt_inputs[16] = " + inputs(scope, m) + ";");
+        out_.line("rmt_train_out(ev, " + number(i) + ", rmt_inputs, " + number(m.inputs.size()) + ", " +
+                  emit::stored(scope, m.train->label, Scalar::I32) + ");");
+        out_.close();
+    }
+}
+
+void Program::handler(const Handler& h) {
+    const Scope scope = emit::scope_of(ir_, h.body, {});
+    std::vector<bool> applied(ir_.tables.size());
+    emit::each_stmt(h.body.block, [&](const Stmt& s) {
+        if (const Apply* a = std::get_if<Apply>(&s.node)) applied.at(a->table) = true;
+    });
+    out_.at(line_of(h.span));
+    out_.line(std::string("static __noinline int ") + (h.event == Event::Fault ? "rmt_on_fault" : "rmt_on_outcome") +
+              "(struct rmt_event *ev, struct rmt_task_state *st)");
+    out_.open("");
+    for (size_t i = 0; i < ir_.tables.size(); i++)
+        if (applied[i]) out_.line("int rmt_chosen_" + ir_.tables[i].name + " __attribute__((unused)) = -1;");
+    train(h, scope);
+    emit::body(out_, source_, scope, h.body);
+    out_.line("return 0;");
+    out_.own();
+    out_.close();
+    out_.blank();
+}
+
+Result<void> check_bounds(const Ir& ir) {
+    const Limits& l = ir.limits;
+    if (ir.domain != "mm") return fail(ErrorKind::Unsupported, "domain '" + ir.domain + "' cannot be compiled yet, only 'mm'");
+    if (l.per_event && (l.per_event->pages < 1 || l.per_event->pages > RMT_MAX_PAGES))
+        return fail(ErrorKind::Input, "prefetch.pages <= " + number(l.per_event->pages) + " per event: expected 1.." + number(RMT_MAX_PAGES));
+    // The token bucket multiplies the two (bpf/include/rmt/guard.bpf.h).
+    if (l.rate && (l.rate->pages == 0 || l.rate->window_ns == 0 || l.rate->pages > UINT64_MAX / l.rate->window_ns))
+        return fail(ErrorKind::Input, "prefetch.pages <= " + number(l.rate->pages) + " per " + number(l.rate->window_ns) +
+                                          " ns: neither may be 0, and their product must stay below 2^64");
+    if (l.breach && l.breach->measure != "accuracy")
+        return fail(ErrorKind::Unsupported, "on breach of '" + l.breach->measure + "' cannot be compiled yet, only of 'accuracy'");
+    if (const uint32_t size = task_state_size(ir); size > kMaxTaskState)
+        return fail(ErrorKind::Input, "the state of a task takes " + number(size) + " bytes, at most " + number(kMaxTaskState) +
+                                          " are possible; shorten the rings");
+    if (const Collect* c = emit::find_collect(ir))
+        if (const uint32_t size = collect_record_size(ir, *c); size > kMaxCollectRecord)
+            return fail(ErrorKind::Input, "a collected record takes " + number(size) + " bytes, at most " + number(kMaxCollectRecord) +
+                                              " are possible; collect less");
+    return {};
+}
+
+}  // namespace
+
+Result<std::string> emit_bpf_c(const CheckedIr& checked, const Source& source) {
+    RMT_CHECK(check_bounds(checked.ir()));
+    return Program(checked.ir(), source).text();
+}
+
+}  // namespace rmt::lang
