@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include "loader/agent/learner.h"
+
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "bpf/include/rmt/intf.h"
+#include "loader/agent/actuator.h"
+#include "loader/live.h"
+#include "models/lower.h"
+#include "models/train.h"
+
+namespace rmt::load {
+
+namespace {
+
+constexpr std::chrono::milliseconds kTick{50};
+constexpr size_t kMinSamples = 512;
+constexpr size_t kMinFresh = 128;  // new samples since the last training
+
+// What a model is worth on rows that it was not trained on: right answers less wrong ones. "No prediction" is neither: it
+// reads nothing. A model must be better by one row in a hundred, so that equals do not take turns.
+int64_t worth(const models::Evaluation& e) {
+    return 2 * static_cast<int64_t>(e.correct_answered) - static_cast<int64_t>(e.answered);
+}
+
+}  // namespace
+
+struct Learner::State {
+    explicit State(LivePolicy opened) : live(std::move(opened)) {}
+
+    ~State() {
+        {
+            const std::lock_guard lock(mutex);
+            stop = true;
+        }
+        wake.notify_all();
+        if (thread.joinable()) thread.join();
+        ring_buffer__free(ring);
+    }
+
+    struct Course {  // of one model
+        const ManifestModel* model = nullptr;
+        uint32_t index = 0;
+        std::deque<rmt_sample> window;
+        size_t fresh = 0;
+        uint64_t trained_ns = 0;
+        uint32_t version = 0;
+    };
+
+    static int on_sample(void* context, void* data, size_t size) {
+        auto* self = static_cast<State*>(context);
+        rmt_sample sample;
+        if (size < sizeof(sample)) return 0;
+        std::memcpy(&sample, data, sizeof(sample));
+        for (Course& course : self->courses) {
+            if (course.index != sample.model) continue;
+            course.window.push_back(sample);
+            course.fresh++;
+            while (course.window.size() > course.model->train->window) course.window.pop_front();
+        }
+        return 0;
+    }
+
+    void run() {
+        std::unique_lock lock(mutex);
+        while (!stop) {
+            lock.unlock();
+            ring_buffer__consume(ring);
+            for (Course& course : courses) {
+                const uint64_t now = monotonic_ns();
+                if (now - course.trained_ns < course.model->train->every_ns) continue;
+                if (course.window.size() < kMinSamples || course.fresh < kMinFresh) continue;
+                course.trained_ns = now;
+                course.fresh = 0;
+                if (auto done = train(course); !done) say("warning: training '" + course.model->name + "': " + done.error().message);
+            }
+            lock.lock();
+            wake.wait_for(lock, kTick, [&] { return stop; });
+        }
+    }
+
+    models::Dataset dataset(const Course& course) const {
+        models::Dataset data;
+        const size_t inputs = course.model->inputs.size();
+        for (size_t i = 0; i <= inputs; i++) {
+            models::Column column;
+            column.name = i < inputs ? course.model->inputs[i] : course.model->train->label;
+            column.type = i < inputs ? course.model->input_types[i] : "i32";
+            column.values.reserve(course.window.size());
+            for (const rmt_sample& sample : course.window) column.values.push_back(i < inputs ? sample.input[i] : sample.label);
+            data.columns.push_back(std::move(column));
+        }
+        return data;
+    }
+
+    Result<void> train(Course& course) {
+        const ManifestModel& model = *course.model;
+        const models::Dataset data = dataset(course);
+        models::TrainOptions options = models::options_for(model);
+        options.label = model.train->label;
+        options.none = model.on_error;
+        options.seed = ++trainings;
+        RMT_TRY(const models::TrainReport report, models::train_tree(data, options));
+        int64_t standing = 0;  // of the running model on the same rows
+        RMT_TRY(const std::string artefact, live.model_artefact(model));
+        if (!artefact.empty()) {
+            RMT_TRY(const models::Model running, models::parse_model(artefact));
+            RMT_TRY(const models::Evaluation e,
+                    models::evaluate(running, data, options.label, report.holdout_rows, options.none));
+            standing = worth(e);
+        }
+        const int64_t margin = static_cast<int64_t>(report.holdout.rows / 100) + 1;
+        if (worth(report.holdout) < standing + margin) return {};
+        RMT_TRY(const std::vector<uint8_t> value, models::lower_model(report.model, model.shape, ++course.version));
+        RMT_CHECK(live.set_model(model, value, models::to_json(report.model)));
+        say(fmt::format("model '{}' version {}: {} of {} held-out events right ({:.1f} %), {} answered; trained on {}", model.name,
+                        course.version, report.holdout.correct, report.holdout.rows, 100 * report.holdout.accuracy(),
+                        report.holdout.answered, report.rows_used));
+        return {};
+    }
+
+    LivePolicy live;
+    std::function<void(const std::string&)> say;
+    ring_buffer* ring = nullptr;
+    std::vector<Course> courses;
+    uint64_t trainings = 0;
+    std::mutex mutex;
+    std::condition_variable wake;
+    bool stop = false;
+    std::thread thread;
+};
+
+Learner::Learner() = default;
+Learner::~Learner() = default;
+
+bool Learner::wanted(const Manifest& manifest) {
+    for (const ManifestModel& model : manifest.models)
+        if (model.train) return true;
+    return false;
+}
+
+Result<std::unique_ptr<Learner>> Learner::start(const std::string& policy, std::function<void(const std::string&)> say) {
+    RMT_TRY(LivePolicy live, LivePolicy::open(policy));
+    std::unique_ptr<Learner> learner(new Learner);
+    learner->state_ = std::make_unique<State>(std::move(live));
+    State& state = *learner->state_;
+    state.say = std::move(say);
+    RMT_TRY(const int map, state.live.map("rmt_train"));
+    state.ring = ring_buffer__new(map, State::on_sample, &state, nullptr);
+    if (!state.ring) return fail(ErrorKind::Environment, std::string("cannot read the training samples: ") + std::strerror(errno), {}, errno);
+    const std::vector<ManifestModel>& models = state.live.manifest().models;
+    for (size_t i = 0; i < models.size(); i++)
+        if (models[i].train) state.courses.push_back({&models[i], static_cast<uint32_t>(i), {}, 0, 0, 0});
+    state.thread = std::thread([&state] { state.run(); });
+    return learner;
+}
+
+}  // namespace rmt::load
