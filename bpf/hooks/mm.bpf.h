@@ -200,8 +200,12 @@ static __noinline int rmt_tag_pages(struct rmt_event *ev, __u32 n, __u32 state)
 static __noinline int rmt_emit(struct rmt_event *ev)
 {
 	struct rmt_task *t = ev->task;
+	__u64 rate = RMT_PREFETCH_RATE, window = RMT_PREFETCH_WINDOW_NS;
 	__u32 n = t->rec.n, granted;
 
+	/* Otherwise clang folds the constants into rmt_take, where the RMT verifier cannot see what was asked for. */
+	rmt_opaque(rate);
+	rmt_opaque(window);
 	if (!n)
 		return 0;
 	if (rmt_mode_now(ev->cg) != RMT_MODE_ENFORCE) {
@@ -210,7 +214,7 @@ static __noinline int rmt_emit(struct rmt_event *ev)
 		rmt_tag_pages(ev, n, RMT_TAG_SHADOW);
 		return 0;
 	}
-	granted = rmt_take(ev->cg, n, RMT_PREFETCH_RATE, RMT_PREFETCH_WINDOW_NS);
+	granted = rmt_take(ev->cg, n, rate, window);
 	if (granted > RMT_PREFETCH_PER_EVENT)
 		granted = RMT_PREFETCH_PER_EVENT;
 	if (granted < n)
