@@ -176,6 +176,7 @@ void Program::actions() {
     for (const Action& a : ir_.actions) {
         out_.at(line_of(a.span));
         action_head(a, "");
+        out_.own();
         out_.open("");
         emit::body(out_, source_, emit::scope_of(ir_, a.body, a.params), a.body);
         out_.own();
@@ -245,6 +246,7 @@ void Program::apply(const Table& t) {
     const Scope scope{ir_, {}, {}};
     out_.at(line_of(t.span));
     out_.line("static __noinline int rmt_apply_" + t.name + "(struct rmt_event *ev, struct rmt_task_state *st)");
+    out_.own();
     out_.open("");
     out_.line("struct rmt_value_" + t.name + " *table = rmt_table_now(&rmt_table_" + t.name + ");");
     keys(t, scope);
@@ -257,7 +259,6 @@ void Program::apply(const Table& t) {
     out_.line("rmt_table_hit(&rmt_hits_" + t.name + ", slot);");
     dispatch(t);
     out_.line("return action;");
-    out_.own();
     out_.close();
     out_.blank();
 }
@@ -295,13 +296,14 @@ void Program::handler(const Handler& h) {
     out_.at(line_of(h.span));
     out_.line(std::string("static __noinline int ") + (h.event == Event::Fault ? "rmt_on_fault" : "rmt_on_outcome") +
               "(struct rmt_event *ev, struct rmt_task_state *st)");
+    out_.own();
     out_.open("");
     for (size_t i = 0; i < ir_.tables.size(); i++)
         if (applied[i]) out_.line("int rmt_chosen_" + ir_.tables[i].name + " __attribute__((unused)) = -1;");
     train(h, scope);
     emit::body(out_, source_, scope, h.body);
-    out_.line("return 0;");
     out_.own();
+    out_.line("return 0;");
     out_.close();
     out_.blank();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Structs of the generated program whose layout user space must know: collected records and the state per task. The
-// offsets computed here are asserted in the generated C, so that this file and the compiler cannot disagree.
+// Structs of the generated program whose layout user space must know: collected records and the state per task. Gaps
+// are members and the size is asserted in the generated C, so that this file and the compiler cannot disagree.
 #include "rmt_lang/emit.h"
 #include "rmt_lang/emit_internal.h"
 

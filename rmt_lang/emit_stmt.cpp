@@ -131,7 +131,6 @@ void Statements::operator()(const Match& n) {
         if (first && test.empty()) {
             out_.open("");
         } else if (first) {
-            out_.at(line_of(arm.span));
             out_.open(test);
         } else {
             out_.reopen(test.empty() ? "else" : "else " + test);
@@ -157,16 +156,8 @@ void Statements::operator()(const Apply& n) {
 
 void Statements::operator()(const PrefetchRun& n) {
     const int64_t most = std::clamp<int64_t>(n.count.type.range.hi, 0, RMT_MAX_PAGES);
-    const std::string i = fresh("i"), page = fresh("page"), left = fresh("n"), step = fresh("step");
-    out_.line("__s64 " + page + " = " + bare(expr(scope_, n.base)) + ", " + left + " = " + bare(expr(scope_, n.count)) + ", " + step +
-              " = " + bare(expr(scope_, n.step)) + ";");
-    out_.line("int " + i + ";");
-    out_.open("bpf_for(" + i + ", 0, " + std::to_string(most) + ")");
-    out_.line("if (" + i + " >= " + left + ")");
-    out_.line("\tbreak;");
-    out_.line(page + " = rmt_add64(" + page + ", " + step + ");");
-    out_.line("rmt_prefetch(ev, rmt_sat_page(" + page + "));");
-    out_.close();
+    const auto part = [&](const Expr& e) { return ", " + bare(expr(scope_, e)); };
+    out_.line("RMT_PREFETCH_RUN(ev" + part(n.base) + part(n.count) + part(n.step) + ", " + std::to_string(most) + ");");
 }
 
 void Statements::collect_item(const CollectItem& item, const std::string& to) {

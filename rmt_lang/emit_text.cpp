@@ -74,7 +74,19 @@ void CWriter::raw(const std::string& text) {
     presumed_++;
 }
 
-void CWriter::line(const std::string& text) { raw(std::string(static_cast<size_t>(depth_), '\t') + text); }
+void CWriter::direct() {
+    const bool own = policy_line_ == 0;
+    if (own == presumed_own_ && presumed_ == (own ? next_ : policy_line_)) return;
+    const uint32_t line = own ? next_ + 1 : policy_line_;
+    raw("#line " + std::to_string(line) + " " + c_string(own ? policy_file_ + ".c" : policy_file_));
+    presumed_ = line;
+    presumed_own_ = own;
+}
+
+void CWriter::line(const std::string& text) {
+    direct();
+    raw(std::string(static_cast<size_t>(depth_), '\t') + text);
+}
 
 void CWriter::blank() { raw(""); }
 
@@ -83,29 +95,15 @@ void CWriter::open(const std::string& head) {
     depth_++;
 }
 
+// A bracket of the policy's has no code of its own that anybody would look for: no directive.
 void CWriter::reopen(const std::string& middle) {
-    depth_--;
-    line("} " + middle + " {");
-    depth_++;
+    raw(std::string(static_cast<size_t>(depth_ - 1), '\t') + "} " + middle + " {");
 }
 
 void CWriter::close(const std::string& tail) {
     depth_--;
-    line("}" + tail);
-}
-
-void CWriter::at(uint32_t policy_line) {
-    if (in_policy_ && presumed_ == policy_line) return;
-    raw("#line " + std::to_string(policy_line) + " " + c_string(policy_file_));
-    presumed_ = policy_line;
-    in_policy_ = true;
-}
-
-void CWriter::own() {
-    if (!in_policy_) return;
-    raw("#line " + std::to_string(next_ + 1) + " " + c_string(policy_file_ + ".c"));
-    presumed_ = next_;
-    in_policy_ = false;
+    if (policy_line_ == 0) direct();
+    raw(std::string(static_cast<size_t>(depth_), '\t') + "}" + tail);
 }
 
 }  // namespace rmt::lang

@@ -25,24 +25,28 @@ public:
     // policy_file: base name of the policy. The generated text calls itself `<policy_file>.c`.
     explicit CWriter(std::string policy_file) : policy_file_(std::move(policy_file)) {}
 
+    // Whose line follows, the policy's or the generated text's own. Costs a directive only where the count is off.
+    void at(uint32_t policy_line) { policy_line_ = policy_line; }
+    void own() { policy_line_ = 0; }
+
     void line(const std::string& text);   // one line, indented
     void blank();
     void open(const std::string& head);   // `head {`
     void reopen(const std::string& middle);  // `} middle {`
     void close(const std::string& tail = {});
-    void at(uint32_t policy_line);        // what follows belongs to this line of the policy
-    void own();                           // what follows belongs to the generated text
 
     const std::string& text() const { return text_; }
 
 private:
     void raw(const std::string& text);
+    void direct();
 
     std::string policy_file_;
     std::string text_;
-    uint32_t next_ = 1;      // physical number of the next line
-    uint32_t presumed_ = 1;  // what the compiler takes it for
-    bool in_policy_ = false;
+    uint32_t policy_line_ = 0;    // 0: the generated text's own
+    uint32_t next_ = 1;           // physical number of the next line
+    uint32_t presumed_ = 1;       // what the compiler takes it for
+    bool presumed_own_ = true;    // and in which file
     int depth_ = 0;
 };
 

@@ -107,4 +107,17 @@ static __always_inline void rmt_count_feed(__u64 *count, __s64 amount)
 	*count = rmt_sat_u64(rmt_add64((__s64)*count, amount));
 }
 
+/* prefetch(n, step): base + step, base + 2 step, ... n pages, at most `most`, a constant. */
+#define RMT_PREFETCH_RUN(ev, base, n, step, most)                           \
+	do {                                                                \
+		__s64 rmt_page_ = (base), rmt_n_ = (n), rmt_step_ = (step); \
+		int rmt_i_;                                                 \
+		bpf_for(rmt_i_, 0, (most)) {                                \
+			if (rmt_i_ >= rmt_n_)                               \
+				break;                                      \
+			rmt_page_ = rmt_add64(rmt_page_, rmt_step_);        \
+			rmt_prefetch(ev, rmt_sat_page(rmt_page_));          \
+		}                                                           \
+	} while (0)
+
 #endif
