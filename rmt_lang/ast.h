@@ -25,7 +25,7 @@ struct AstName {
 
 struct AstExpr;
 
-struct AstInt { int64_t value = 0; Unit unit = Unit::None; bool hex = false; bool operator==(const AstInt&) const = default; };
+struct AstInt { int64_t value = 0; WrittenUnit unit = WrittenUnit::None; bool hex = false; bool operator==(const AstInt&) const = default; };
 struct AstBool { bool value = false; bool operator==(const AstBool&) const = default; };
 struct AstString { std::string text; bool operator==(const AstString&) const = default; };
 struct AstAddress { std::string text; bool operator==(const AstAddress&) const = default; };

@@ -8,38 +8,16 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
+#include "rmt_lang/box.h"
 #include "rmt_lang/support/manifest.h"
 #include "rmt_lang/support/source.h"
 
 namespace rmt::lang::ir {
-
-// A value on the heap with the manners of a value: deep copy, equality by content, never empty except moved-from.
-template <class T>
-class Box {
-public:
-    Box(T value) : value_(std::make_unique<T>(std::move(value))) {}
-    Box(const Box& other) : value_(std::make_unique<T>(*other)) {}
-    Box(Box&&) noexcept = default;
-    Box& operator=(Box other) noexcept {
-        value_ = std::move(other.value_);
-        return *this;
-    }
-    T& operator*() { return *value_; }
-    const T& operator*() const { return *value_; }
-    T* operator->() { return value_.get(); }
-    const T* operator->() const { return value_.get(); }
-    bool operator==(const Box& other) const { return **this == *other; }
-
-private:
-    std::unique_ptr<T> value_;
-};
 
 // ---- types -----------------------------------------------------------------------------------------------------------
 
@@ -87,7 +65,7 @@ using ExprBox = Box<Expr>;
 struct Const { int64_t value = 0; bool operator==(const Const&) const = default; };
 struct FieldRef { uint32_t field = 0; bool operator==(const FieldRef&) const = default; };  // not Text
 struct StateRef { uint32_t state = 0; bool operator==(const StateRef&) const = default; };  // scalar, ewma (its mean), count
-struct RingElement {          // element 0 is the newest. A constant index is < n; another is masked by the emitter
+struct RingElement {          // element 0 is the newest. A constant index is < n; another one outside 0..n-1 reads 0
     uint32_t state = 0;
     ExprBox index;
     bool operator==(const RingElement&) const = default;

@@ -17,10 +17,10 @@ bool is_name(char c) { return is_name_start(c) || is_digit(c); }
 
 struct UnitName {
     const char* text;
-    Unit unit;
+    WrittenUnit unit;
 };
-constexpr std::array<UnitName, 8> kUnits{{{"ns", Unit::Ns}, {"us", Unit::Us}, {"ms", Unit::Ms}, {"s", Unit::S},
-                                          {"pages", Unit::Pages}, {"KiB", Unit::KiB}, {"MiB", Unit::MiB}, {"x", Unit::Times}}};
+constexpr std::array<UnitName, 8> kUnits{{{"ns", WrittenUnit::Ns}, {"us", WrittenUnit::Us}, {"ms", WrittenUnit::Ms}, {"s", WrittenUnit::S},
+                                          {"pages", WrittenUnit::Pages}, {"KiB", WrittenUnit::KiB}, {"MiB", WrittenUnit::MiB}, {"x", WrittenUnit::Times}}};
 
 struct Punctuation {
     const char* text;
@@ -138,7 +138,7 @@ private:
             value = std::numeric_limits<int64_t>::max();
         }
         if (!hex && peek() == '.' && is_digit(peek(1))) return fraction(begin);
-        const Unit unit = number_unit();
+        const WrittenUnit unit = number_unit();
         Token& t = push(Tok::Int, begin);
         t.value = value;
         t.unit = unit;
@@ -154,12 +154,12 @@ private:
         return true;
     }
 
-    Unit number_unit() {
+    WrittenUnit number_unit() {
         if (peek() == '%' && !is_name(peek(1)) && peek(1) != '(') {  // else the remainder: 30%n
             pos_++;
-            return Unit::Percent;
+            return WrittenUnit::Percent;
         }
-        if (!is_name_start(peek())) return Unit::None;
+        if (!is_name_start(peek())) return WrittenUnit::None;
         const size_t unit_begin = pos_;
         while (is_name(peek())) pos_++;
         const std::string word(text_.substr(unit_begin, pos_ - unit_begin));
@@ -172,7 +172,7 @@ private:
         diagnostics_.error("E0005", span_from(unit_begin), fmt::format("'{}' is not a unit", word),
                            near.empty() ? "" : fmt::format("did you mean '{}'?", near),
                            "units are ns us ms s, pages KiB MiB, % and x; a name cannot begin with a digit");
-        return Unit::None;
+        return WrittenUnit::None;
     }
 
     // A name, dots included: `fault.page`. A dot belongs to the name only when a letter follows.
@@ -268,8 +268,8 @@ private:
 
 }  // namespace
 
-const char* unit_name(Unit unit) {
-    if (unit == Unit::Percent) return "%";
+const char* unit_name(WrittenUnit unit) {
+    if (unit == WrittenUnit::Percent) return "%";
     for (const UnitName& u : kUnits)
         if (u.unit == unit) return u.text;
     return "";

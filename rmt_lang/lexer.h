@@ -21,16 +21,16 @@ enum class Tok {
 };
 
 // Written unit of a number. A number keeps the unit that it was written with, so that it can be printed again.
-enum class Unit { None, Ns, Us, Ms, S, Pages, KiB, MiB, Percent, Times };
+enum class WrittenUnit { None, Ns, Us, Ms, S, Pages, KiB, MiB, Percent, Times };
 
-const char* unit_name(Unit unit);   // "ms"; "" for None
+const char* unit_name(WrittenUnit unit);   // "ms"; "" for None
 
 struct Token {
     Tok kind = Tok::End;
     Span span;
     std::string text;       // Name: as written; Define: without `$`; String: its contents; Address: as written
     int64_t value = 0;      // Int: as written, before the unit
-    Unit unit = Unit::None; // Int
+    WrittenUnit unit = WrittenUnit::None; // Int
     bool hex = false;       // Int: written 0x...
     bool line_start = false;    // first token of its line
     bool blank_before = false;  // an empty line stands before it

@@ -179,7 +179,7 @@ void Parser::version(Ast& ast) {
         take();
         const Token number = expect(Tok::Int, "the version of the language");
         ast.version = number.value;
-        if (number.value != 1 || number.unit != Unit::None)
+        if (number.value != 1 || number.unit != WrittenUnit::None)
             fail("E0102", number.span, fmt::format("version {} of the language is not known", source_.slice(number.span)),
                  "only 1 is", "a newer rmt-load may know it");
         expect_semicolon("the version");

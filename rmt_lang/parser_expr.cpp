@@ -27,11 +27,11 @@ int precedence(Tok op) {
 constexpr int kAdditive = 9;
 
 // `32 pages`: a unit may stand behind a space.
-Unit unit_word(const Token& t) {
-    if (t.kind != Tok::Name || t.line_start) return Unit::None;
-    for (const Unit u : {Unit::Ns, Unit::Us, Unit::Ms, Unit::S, Unit::Pages, Unit::KiB, Unit::MiB})
+WrittenUnit unit_word(const Token& t) {
+    if (t.kind != Tok::Name || t.line_start) return WrittenUnit::None;
+    for (const WrittenUnit u : {WrittenUnit::Ns, WrittenUnit::Us, WrittenUnit::Ms, WrittenUnit::S, WrittenUnit::Pages, WrittenUnit::KiB, WrittenUnit::MiB})
         if (t.text == unit_name(u)) return u;
-    return Unit::None;
+    return WrittenUnit::None;
 }
 
 }  // namespace
@@ -72,8 +72,8 @@ AstExpr Parser::primary() {
     switch (t.kind) {
         case Tok::Int: {
             take();
-            Unit unit = t.unit;
-            if (unit == Unit::None) unit = unit_word(peek());
+            WrittenUnit unit = t.unit;
+            if (unit == WrittenUnit::None) unit = unit_word(peek());
             if (unit != t.unit) take();
             return {since(t.span), AstInt{t.value, unit, t.hex}};
         }

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+// Tables: keys, allowed actions, default, size, entries in their order.
+#include <algorithm>
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "rmt_lang/entry.h"
+#include "rmt_lang/lower_impl.h"
+
+namespace rmt::lang {
+
+using ir::Scalar;
+using ir::Unit;
+
+namespace {
+
+constexpr int64_t kMaxEntries = 1024;  // the lookup looks at each: its cost grows with the size
+constexpr uint32_t kMinSize = 16;
+constexpr size_t kMaxKeys = 8;
+
+enum class KeyKind { Number, Named, Text };
+
+KeyKind kind_of(const ir::Key& key) {
+    if (std::holds_alternative<uint32_t>(key.source)) return KeyKind::Text;
+    return key.values.empty() ? KeyKind::Number : KeyKind::Named;
+}
+
+std::string key_type(const ir::Key& key) {
+    if (kind_of(key) == KeyKind::Text) return "str";
+    const ir::Expr& e = std::get<ir::Expr>(key.source);
+    if (e.type.scalar == Scalar::Bool) return "bool";
+    return key.values.empty() ? ir::scalar_name(e.type.scalar) : "an enum";
+}
+
+}  // namespace
+
+// ---- keys ----
+
+std::optional<ir::Key> Lowerer::lower_key(const AstKey& ast) {
+    ir::Key key;
+    key.name = text(ast.subject.span);
+    key.span = ast.subject.span;
+    const auto* ref = std::get_if<AstRef>(&ast.subject.node);
+    const FieldProfile* field = ref ? find_field(*domain_, ref->name) : nullptr;
+    if (field && field->field.kind == ir::FieldKind::Text) {
+        key.source = use_field(*field);
+    } else {
+        if (!ref && !std::holds_alternative<AstIndex>(ast.subject.node)) {
+            error("E0314", ast.subject.span, "a key is a field, a state variable or an element of a ring");
+            return std::nullopt;
+        }
+        auto value = expr(ast.subject);
+        if (!value) return std::nullopt;
+        if (const auto* e = std::get_if<ir::RingElement>(&value->expr.node); e && !std::holds_alternative<ir::Const>(e->index->node)) {
+            error("E0314", ast.subject.span, "the element of a key has a constant index");
+            return std::nullopt;
+        }
+        if (value->expr.type.scalar == Scalar::Bool) key.values = {{"false", 0}, {"true", 1}};
+        if (value->names) key.values = value->names->values;
+        key.source = std::move(value->expr);
+    }
+    const KeyKind kind = kind_of(key);
+    const std::string& match = ast.match.text;
+    static const std::vector<std::string> kKnown{"exact", "range", "prefix", "lpm", "ternary", "glob"};
+    if (std::find(kKnown.begin(), kKnown.end(), match) == kKnown.end()) {
+        const std::string near = closest(match, kKnown);
+        error("E0313", ast.match.span, fmt::format("'{}' is not a match kind", match), near.empty() ? "" : fmt::format("did you mean '{}'?", near),
+              "exact, range (numbers), prefix (strings)");
+        return std::nullopt;
+    }
+    const char* possible = kind == KeyKind::Text ? "exact, prefix" : kind == KeyKind::Named ? "exact" : "exact, range";
+    if (match == "lpm" || match == "ternary" || (match == "glob" && kind == KeyKind::Text)) {
+        unsupported(ast.match.span, fmt::format("the match kind '{}'", match), fmt::format("for '{}' use one of: {}", key.name, possible));
+        return std::nullopt;
+    }
+    if (std::string(possible).find(match) == std::string::npos) {
+        error("E0303", ast.subject.span, fmt::format("'{}' is {}, which cannot be matched by '{}'", key.name, key_type(key), match),
+              fmt::format("one of: {}", possible));
+        return std::nullopt;
+    }
+    key.match = match == "exact" ? MatchKind::Exact : match == "range" ? MatchKind::Range : MatchKind::Prefix;
+    return key;
+}
+
+void Lowerer::lower_keys(const AstTable& ast, ir::Table& out) {
+    for (const AstKey& k : ast.keys) {
+        auto key = lower_key(k);
+        if (!key) continue;
+        const auto same = std::find_if(out.keys.begin(), out.keys.end(), [&](const ir::Key& o) { return o.name == key->name; });
+        if (same != out.keys.end())
+            error_with("E0203", key->span, fmt::format("key '{}' is declared twice", key->name), "", same->span, "here before");
+        out.keys.push_back(std::move(*key));
+    }
+}
+
+// Everything of a table that needs actions and state, but no body.
+void Lowerer::declare_table(const AstTable& ast) {
+    ir::Table t;
+    t.name = ast.name.text;
+    t.span = ast.name.span;
+    const size_t errors = diagnostics_.error_count();
+    const std::string quoted = fmt::format("table '{}'", ast.name.text);
+    if (ast.keys.empty()) error("E0314", ast.keys_span.value_or(ast.name.span), quoted + " has no keys", "", "write key { FIELD : exact; }");
+    if (ast.keys.size() > kMaxKeys) error("E0314", ast.keys[kMaxKeys].subject.span, fmt::format("{} has more than {} keys", quoted, kMaxKeys));
+    if (ast.actions.empty())
+        error("E0314", ast.actions_span.value_or(ast.name.span), quoted + " allows no actions", "", "write actions { NAME; ... }");
+    lower_keys(ast, t);
+    for (const AstName& a : ast.actions) {
+        const Symbol* symbol = find_symbol(a.text, SymbolKind::Action, a.span, "an action");
+        if (!symbol) continue;
+        if (std::find(t.actions.begin(), t.actions.end(), symbol->index) != t.actions.end())
+            error("E0203", a.span, fmt::format("action '{}' is listed twice", a.text));
+        t.actions.push_back(symbol->index);
+    }
+    if (!ast.default_action) {
+        error("E0306", ast.name.span, quoted + " has no default", "a miss would be undefined",
+              ast.actions.empty() ? "write default ACTION(...);" : fmt::format("write default {}(...);", ast.actions[0].text));
+    } else if (const auto run = invocation(*ast.default_action, ast.default_span, t, ast.actions_span)) {
+        t.default_run = *run;
+    }
+    t.size = std::max(kMinSize, std::bit_ceil(static_cast<uint32_t>(std::min<size_t>(ast.entries.size(), kMaxEntries))));
+    if (ast.size) {
+        if (const auto size = plain_constant(*ast.size, "the size of a table", 1, kMaxEntries, "E0315")) t.size = static_cast<uint32_t>(*size);
+    }
+    if (ast.entries.size() > t.size)
+        error("E0408", ast.entries[t.size].span, fmt::format("{} has {} entries, its size is {}", quoted, ast.entries.size(), t.size),
+              "the first that does not fit", ast.size ? "give it a larger size" : fmt::format("a table has at most {} entries", kMaxEntries));
+    if (t.keys.size() == ast.keys.size() && t.actions.size() == ast.actions.size()) lower_entries(ast, t);
+    const bool valid = diagnostics_.error_count() == errors;
+    symbols_[ast.name.text].valid = valid;
+    out_.tables.push_back(std::move(t));
+}
+
+// ---- entries ----
+
+std::optional<KeyMatch> Lowerer::key_pattern(const AstPattern& pattern, const ir::Key& key) {
+    if (std::holds_alternative<AstAny>(pattern.node)) return KeyAny{};
+    const auto* range = std::get_if<AstRange>(&pattern.node);
+    const KeyKind kind = kind_of(key);
+    if (range && (kind != KeyKind::Number || key.match != MatchKind::Range)) {
+        error("E0403", pattern.span, fmt::format("key '{}' is matched exactly, not by a range", key.name), "",
+              kind == KeyKind::Number ? fmt::format("declare it as `{} : range`", key.name) : "write one value, or '*'");
+        return std::nullopt;
+    }
+    if (kind == KeyKind::Text) {
+        const AstExpr* e = resolve_define(std::get<AstExpr>(pattern.node));
+        if (!e) return std::nullopt;
+        const auto* s = std::get_if<AstString>(&e->node);
+        if (!s) {
+            error("E0409", pattern.span, fmt::format("key '{}' is a string, '{}' is none", key.name, text(pattern.span)), "", "write it in quotes, or '*' for any");
+            return std::nullopt;
+        }
+        if (const std::string why = text_key_problem(s->text, key.match == MatchKind::Prefix); !why.empty()) {
+            error("E0410", pattern.span, why);
+            return std::nullopt;
+        }
+        return KeyText{s->text, key.match == MatchKind::Prefix};
+    }
+    const ir::Type& type = std::get<ir::Expr>(key.source).type;
+    const Names* names = key.values.empty() ? nullptr : keep({fmt::format("'{}'", key.name), key.values});
+    auto value = [&](const AstExpr& e) -> std::optional<int64_t> {
+        if (const AstExpr* r = resolve_define(e); !r || std::holds_alternative<AstString>(r->node)) {
+            if (r) error("E0409", e.span, fmt::format("key '{}' is {}, not a string", key.name, key_type(key)), "",
+                         names ? fmt::format("one of: {}", names->list()) : "");
+            return std::nullopt;
+        }
+        const auto c = constant(e, "a key of an entry", names);
+        if (!c) return std::nullopt;
+        const bool wants_bool = type.scalar == Scalar::Bool;
+        if (names && !c->named && !(wants_bool && c->is_bool)) {
+            error("E0409", e.span, fmt::format("key '{}' is matched by name, not by a number", key.name), fmt::format("one of: {}", names->list()));
+            return std::nullopt;
+        }
+        const bool strict = type.unit == Unit::Ns || type.unit == Unit::Page;
+        const bool fits = c->unit == type.unit || (c->unit == Unit::None && (!strict || c->value == 0 || type.unit == Unit::Page)) ||
+                          (type.unit == Unit::None && c->unit == Unit::Pages);
+        if (c->is_bool != wants_bool || !fits) {
+            error("E0304", e.span, fmt::format("key '{}' is {}, '{}' is {}", key.name, describe(type), text(e.span), c->is_bool ? "bool" : plain_unit_name(c->unit)),
+                  "", type.unit == Unit::Ns ? "write a time with its unit, for example 3ms" : "");
+            return std::nullopt;
+        }
+        if (c->value < type.range.lo || c->value > type.range.hi) {
+            error("E0404", e.span, fmt::format("key '{}' cannot be {}", key.name, c->value), fmt::format("it is within {}..{}", type.range.lo, type.range.hi));
+            return std::nullopt;
+        }
+        return c->value;
+    };
+    if (!range) {
+        const auto v = value(std::get<AstExpr>(pattern.node));
+        if (!v) return std::nullopt;
+        return KeyRange{*v, *v};
+    }
+    const auto lo = range->lo ? value(*range->lo) : type.range.lo;
+    const auto hi = range->hi ? value(*range->hi) : type.range.hi;
+    if (!lo || !hi) return std::nullopt;
+    if (*lo > *hi) {
+        error("E0405", pattern.span, "this range is empty", fmt::format("{} is more than {}", *lo, *hi), "the smaller end comes first");
+        return std::nullopt;
+    }
+    return KeyRange{*lo, *hi};
+}
+
+std::optional<ir::Invocation> Lowerer::invocation(const AstCall& call, Span span, const ir::Table& table, std::optional<Span> actions_span) {
+    const Symbol* symbol = find_symbol(call.callee.text, SymbolKind::Action, call.callee.span, "an action");
+    if (!symbol) return std::nullopt;
+    const ir::Action& action = out_.actions[symbol->index];
+    if (std::find(table.actions.begin(), table.actions.end(), symbol->index) == table.actions.end()) {
+        if (!table.actions.empty())
+            error_with("E0406", call.callee.span, fmt::format("table '{}' does not allow action '{}'", table.name, action.name), "",
+                       actions_span.value_or(table.span), "the allowed ones", fmt::format("add `{};` to its actions", action.name));
+        return std::nullopt;
+    }
+    if (call.args.size() != action.params.size()) {
+        error("E0309", span, fmt::format("action '{}' takes {} argument(s), {} given", action.name, action.params.size(), call.args.size()), text(action.span));
+        return std::nullopt;
+    }
+    ir::Invocation out{symbol->index, {}};
+    for (size_t i = 0; i < call.args.size(); i++) {
+        auto value = expr(call.args[i]);
+        if (!value) return std::nullopt;
+        if (!storable(*value, action.params[i].type.scalar, fmt::format("parameter '{}'", action.params[i].name))) return std::nullopt;
+        const auto* c = std::get_if<ir::Const>(&value->expr.node);
+        if (!c) {
+            error("E0318", call.args[i].span, "an argument in a table must be a constant", "this is known only while the policy runs",
+                  "read it in the action instead");
+            return std::nullopt;
+        }
+        out.args.push_back(c->value);
+    }
+    return out;
+}
+
+std::optional<ir::Entry> Lowerer::lower_entry(const AstEntry& ast, const ir::Table& table, std::optional<Span> actions_span) {
+    ir::Entry out;
+    out.span = ast.span;
+    bool ok = true;
+    if (ast.patterns.size() != table.keys.size()) {
+        std::string names;
+        for (const ir::Key& k : table.keys) names += (names.empty() ? "" : ", ") + k.name;
+        const Span at = ast.patterns.empty() ? ast.span : join(ast.patterns.front().span, ast.patterns.back().span);
+        error("E0402", at, fmt::format("table '{}' has {} key(s), this entry {}", table.name, table.keys.size(), ast.patterns.size()),
+              fmt::format("one for each of: {}", names), "write '*' for any value");
+        ok = false;
+    } else {
+        for (size_t i = 0; i < table.keys.size(); i++) {
+            auto key = key_pattern(ast.patterns[i], table.keys[i]);
+            ok &= key.has_value();
+            if (key) out.keys.push_back(std::move(*key));
+        }
+    }
+    const auto run = invocation(ast.action, ast.action_span, table, actions_span);
+    if (ast.comment) {
+        const auto comment = string_constant(*ast.comment, "a comment");
+        ok &= comment.has_value();
+        if (comment) out.comment = *comment;
+    }
+    if (!ok || !run) return std::nullopt;
+    out.run = *run;
+    return out;
+}
+
+void Lowerer::lower_entries(const AstTable& ast, ir::Table& out) {
+    std::vector<std::pair<int64_t, int64_t>> bounds;
+    for (const ir::Key& k : out.keys) {
+        const auto* e = std::get_if<ir::Expr>(&k.source);
+        bounds.emplace_back(e ? e->type.range.lo : 0, e ? e->type.range.hi : 0);
+    }
+    for (const AstEntry& a : ast.entries) {
+        auto entry = lower_entry(a, out, ast.actions_span);
+        if (!entry) continue;
+        const auto earlier = std::find_if(out.entries.begin(), out.entries.end(),
+                                          [&](const ir::Entry& e) { return covers(e.keys, entry->keys, bounds); });
+        if (earlier != out.entries.end()) {
+            Span before = earlier->span;
+            for (const AstEntry& b : ast.entries)
+                if (b.span == earlier->span && !b.patterns.empty()) before = join(b.patterns.front().span, b.patterns.back().span);
+            error_with("E0401", a.span, "this entry can never match", "unreachable", before, "this earlier entry already covers it",
+                       "move it above that entry, or narrow that entry; entries are tried in the order written");
+        }
+        out.entries.push_back(std::move(*entry));
+    }
+}
+
+}  // namespace rmt::lang
