@@ -57,6 +57,8 @@ Domain make_mm() {
         number("fault.page", Scalar::Page, kBoth, "page of the fault (virtual address >> 12)", Unit::Page),
         number("fault.delta", Scalar::I32, kFault, "pages from the task's last event to this one", Unit::None),
         boolean("fault.prefetched", kBoth, "this policy had brought the page in"),
+        boolean("fault.asked", kFault, "this policy has asked for the page lately, whether or not it came in time"),
+        number("fault.lead", Scalar::U8, kFault, "pages that the task's policy asked for after this one; 0 when it was not asked for"),
         boolean("fault.major", kBoth, "the fault has to wait for a read"),
         boolean("fault.write", kBoth, "the access is a write"),
         enumeration("vma.kind", {{"anon", 1}, {"file", 2}}, kBoth, "what is mapped there"),

@@ -26,8 +26,15 @@ struct rmt_task {
 	__u8 major;
 	__u8 write;
 	__u8 seen;          /* last_page is valid */
-	__u32 pad;
+	__u8 asked;         /* the policy has asked for the page lately */
+	__u8 lead;          /* pages asked for after it */
+	__u8 pad[2];
+	__u32 sequence;     /* pages asked for so far */
+	__u32 pad1;
 	struct rmt_action rec;
+	__u32 passed_n;     /* touches in `passed` */
+	__u32 pad2;
+	struct rmt_passed passed;
 	struct rmt_task_state state;
 };
 
@@ -56,7 +63,7 @@ struct rmt_event {
 	__u32 outcome;
 	__u32 pid, tgid;
 	__u32 usage_percent;
-	__u8 prefetched, major, write, pad;
+	__u8 prefetched, major, write, asked, lead, pad[3];
 };
 
 /* ---- fields of the language: a.b is rmt_field_a_b(ev); docs/hooks.md has their types and units ------------------- */
@@ -64,6 +71,8 @@ struct rmt_event {
 static __always_inline __s64 rmt_field_fault_page(struct rmt_event *ev) { return ev->page; }
 static __always_inline __s64 rmt_field_fault_delta(struct rmt_event *ev) { return ev->delta; }
 static __always_inline __s64 rmt_field_fault_prefetched(struct rmt_event *ev) { return ev->prefetched; }
+static __always_inline __s64 rmt_field_fault_asked(struct rmt_event *ev) { return ev->asked; }
+static __always_inline __s64 rmt_field_fault_lead(struct rmt_event *ev) { return ev->lead; }
 static __always_inline __s64 rmt_field_fault_major(struct rmt_event *ev) { return ev->major; }
 static __always_inline __s64 rmt_field_fault_write(struct rmt_event *ev) { return ev->write; }
 static __always_inline __s64 rmt_field_vma_kind(struct rmt_event *ev) { return ev->kind; }
@@ -89,10 +98,11 @@ static __always_inline void rmt_count(struct rmt_event *ev, enum rmt_stat stat, 
 }
 
 /* ---- tags: what was asked of a virtual page lately ----------------------------------------------------------------
- * One word for a page: page (36 bits) | tgid (22) | state (2) | age (4, units of 2^28 ns). Direct mapped: a page that
- * lands on another's word replaces it; a tag is a memory, not a promise. Exact figures come from the slots below. */
+ * `word` is page (36 bits) | process (22) | state (2) | age (4, units of 2^28 ns). Direct mapped: a page that lands on
+ * another's place replaces it; a tag is a memory, not a promise. Exact figures come from the slots below. */
 
 enum rmt_tag_state {
+	RMT_TAG_NOTED = 0,  /* the policy named it; not (yet) handed to the agent */
 	RMT_TAG_ASKED = 1,  /* handed to the agent, anonymous memory */
 	RMT_TAG_FILE = 2,   /* handed to the agent, file mapping */
 	RMT_TAG_SHADOW = 3, /* would have been handed to the agent */
@@ -101,27 +111,49 @@ enum rmt_tag_state {
 #define RMT_TAGS (1u << 18)
 #define RMT_TAG_PAGES (1ull << 36)
 
+struct rmt_tag {
+	__u64 word;
+	__u32 thread;
+	__u32 sequence; /* the thread's count of pages asked for, when it asked for this one */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, RMT_TAGS);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct rmt_tag);
 } rmt_tags SEC(".maps");
 
-static __always_inline __u64 rmt_tag(__u64 page, __u32 tgid, __u32 state, __u64 now)
+static __always_inline __u64 rmt_tag_word(__u64 page, __u32 tgid, __u32 state, __u64 now)
 {
 	return page << 28 | (__u64)(tgid & 0x3fffff) << 6 | state << 4 | (now >> 28 & 15);
 }
 
-static __always_inline __u64 *rmt_find_tag(__u64 page, __u32 tgid)
+static __always_inline __u32 rmt_tag_state(__u64 word)
+{
+	return word >> 4 & 3;
+}
+
+/* Within 0.27 to 0.54 s: what was asked for longer ago may have gone again. */
+static __always_inline bool rmt_tag_fresh(__u64 word, __u64 now)
+{
+	return ((now >> 28) - word & 15) <= 1;
+}
+
+static __always_inline struct rmt_tag *rmt_tag_place(__u64 page, __u32 tgid)
 {
 	__u32 key = (__u32)(page ^ tgid * 2654435761u) & (RMT_TAGS - 1);
 
 	return bpf_map_lookup_elem(&rmt_tags, &key);
 }
 
-#define RMT_TAG_WHO(tag) ((tag) >> 6)
-#define RMT_TAG_STATE(tag) ((tag) >> 4 & 3)
+/* The tag of this page, or NULL. */
+static __always_inline struct rmt_tag *rmt_find_tag(__u64 page, __u32 tgid)
+{
+	struct rmt_tag *tag = rmt_tag_place(page, tgid);
+
+	return tag && tag->word && (tag->word ^ rmt_tag_word(page, tgid, 0, 0)) >> 6 == 0 ? tag : NULL;
+}
 
 /* ---- slots: swapped pages that the agent's requests read, keyed by swap entry ---------------------------------------
  * A slot is entered when its page is read from the device on the agent's behalf, and leaves when the page is touched,
@@ -152,46 +184,53 @@ static __always_inline struct rmt_slot *rmt_find_slot(__u64 slot)
 /* ---- the sink ------------------------------------------------------------------------------------------------------ */
 
 /* Appends a page to the event's record. Pages outside the faulting VMA are dropped where the kernel tells its bounds
- * (elsewhere the agent does it); pages asked for a moment ago are not asked for again. */
+ * (elsewhere the agent does it); pages asked for a moment ago are not asked for again, but keep their place in the
+ * sequence. */
 static __noinline int rmt_prefetch(struct rmt_event *ev, __u64 page)
 {
 	struct rmt_task *t = ev->task;
-	__u64 *tag, age;
+	struct rmt_tag *tag;
 	__u32 n = t->rec.n;
+	bool again;
 
 	rmt_add(ev->cg, RMT_STAT_ASKED, 1);
 	if (page == 0 || page >= RMT_TAG_PAGES)
 		return 0;
 	if (t->vma_end && (page < t->vma_start || page >= t->vma_end))
 		return 0;
+	t->sequence++;
 	tag = rmt_find_tag(page, ev->tgid);
-	if (tag && *tag && RMT_TAG_WHO(*tag) == RMT_TAG_WHO(rmt_tag(page, ev->tgid, 0, 0))) {
-		age = (ev->now >> 28) - *tag & 15;
-		if (age <= 1 && RMT_TAG_STATE(*tag) != RMT_TAG_SHADOW)
+	again = tag && rmt_tag_fresh(tag->word, ev->now) &&
+		(rmt_tag_state(tag->word) == RMT_TAG_ASKED || rmt_tag_state(tag->word) == RMT_TAG_FILE);
+	if (!again) {
+		if (n >= RMT_PREFETCH_PER_EVENT) {
+			rmt_add(ev->cg, RMT_STAT_CLAMPED, 1);
 			return 0;
+		}
+		t->rec.page[n & (RMT_MAX_PAGES - 1)] = page;
+		t->rec.n = n + 1;
+		tag = rmt_tag_place(page, ev->tgid);
+		if (!tag)
+			return 0;
+		tag->word = rmt_tag_word(page, ev->tgid, RMT_TAG_NOTED, ev->now);
 	}
-	if (n >= RMT_PREFETCH_PER_EVENT) {
-		rmt_add(ev->cg, RMT_STAT_CLAMPED, 1);
-		return 0;
-	}
-	t->rec.page[n & (RMT_MAX_PAGES - 1)] = page;
-	t->rec.n = n + 1;
+	tag->thread = ev->pid;
+	tag->sequence = t->sequence;
 	return 1;
 }
 
 static __noinline int rmt_tag_pages(struct rmt_event *ev, __u32 n, __u32 state)
 {
 	struct rmt_task *t = ev->task;
-	__u64 *tag, page;
+	struct rmt_tag *tag;
 	int i;
 
 	bpf_for(i, 0, RMT_PREFETCH_PER_EVENT) {
 		if (i >= n)
 			break;
-		page = t->rec.page[i & (RMT_MAX_PAGES - 1)];
-		tag = rmt_find_tag(page, ev->tgid);
+		tag = rmt_find_tag(t->rec.page[i & (RMT_MAX_PAGES - 1)], ev->tgid);
 		if (tag)
-			*tag = rmt_tag(page, ev->tgid, state, ev->now);
+			tag->word |= state << 4;
 	}
 	return 0;
 }
@@ -233,6 +272,29 @@ static __noinline int rmt_emit(struct rmt_event *ev)
 	}
 	rmt_add(ev->cg, ev->kind == RMT_PAGE_FILE ? RMT_STAT_FILE_ISSUED : RMT_STAT_ISSUED, granted);
 	rmt_tag_pages(ev, granted, ev->kind == RMT_PAGE_FILE ? RMT_TAG_FILE : RMT_TAG_ASKED);
+	return 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} rmt_passed SEC(".maps");
+
+/* Notes a touched page of anonymous memory; every 32 of them go to the agent, which evicts behind the stream. */
+static __noinline int rmt_note_passed(struct rmt_event *ev)
+{
+	struct rmt_task *t = ev->task;
+	__u32 n = t->passed_n;
+
+	if (ev->kind != RMT_PAGE_ANON)
+		return 0;
+	t->passed.page[n & (RMT_PASSED_PAGES - 1)] = ev->page;
+	t->passed_n = ++n;
+	if (n & (RMT_PASSED_PAGES - 1) || rmt_mode_now(ev->cg) != RMT_MODE_ENFORCE)
+		return 0;
+	t->passed.tgid = ev->tgid;
+	t->passed.cgroup = t->cgroup;
+	bpf_ringbuf_output(&rmt_passed, &t->passed, sizeof(t->passed), BPF_RB_NO_WAKEUP);
 	return 0;
 }
 

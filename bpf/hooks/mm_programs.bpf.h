@@ -77,6 +77,8 @@ static __always_inline void rmt_make_event(struct rmt_event *ev, struct rmt_task
 	ev->major = t->major;
 	ev->write = t->write;
 	ev->prefetched = t->tagged && !t->major;
+	ev->asked = t->asked;
+	ev->lead = t->lead;
 	ev->pid = (__u32)who;
 	ev->tgid = who >> 32;
 #ifdef RMT_USES_COMM
@@ -106,6 +108,7 @@ static __noinline int rmt_show(struct rmt_task *t, struct rmt_cgroup *cg)
 #ifdef RMT_HAS_FAULT
 	rmt_on_fault(&ev, &t->state);
 	rmt_emit(&ev);
+	rmt_note_passed(&ev);
 #endif
 	return 0;
 }
@@ -131,27 +134,37 @@ static __noinline int rmt_show_outcome(struct rmt_task *t, struct rmt_cgroup *cg
  * once: its fault will not wait, and the sooner the next pages are asked for the better. */
 static __noinline int rmt_begin(struct rmt_task *t, struct rmt_cgroup *cg)
 {
+	__u64 who = bpf_get_current_pid_tgid(), key, now;
+	__u32 tgid = who >> 32, state, ahead;
 	struct rmt_slot *slot;
-	__u64 *tag, key, now;
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	struct rmt_tag *tag;
 
 	if (!t || !cg)
 		return 0;
 	now = bpf_ktime_get_ns();
 	t->start_ns = now;
 	t->tagged = 0;
+	t->asked = 0;
+	t->lead = 0;
 	t->major = 0;
 	t->stage = RMT_STAGE_BEGUN;
 	rmt_add(cg, RMT_STAT_FAULTS, 1);
 	tag = rmt_find_tag(t->page, tgid);
-	if (tag && *tag && RMT_TAG_WHO(*tag) == RMT_TAG_WHO(rmt_tag(t->page, tgid, 0, 0))) {
-		if (RMT_TAG_STATE(*tag) == RMT_TAG_SHADOW)
+	if (tag) {
+		state = rmt_tag_state(tag->word);
+		if (state == RMT_TAG_SHADOW)
 			rmt_add(cg, RMT_STAT_SHADOW_HIT, 1);
-		if (RMT_TAG_STATE(*tag) == RMT_TAG_FILE && !t->slot) {
+		if (state == RMT_TAG_FILE && !t->slot) {
 			t->tagged = 1;
 			t->kind = RMT_PAGE_FILE;
 		}
-		*tag = 0;
+		/* In shadow nothing comes: then a page is as good as not asked for. */
+		if ((state == RMT_TAG_ASKED || state == RMT_TAG_FILE) && rmt_tag_fresh(tag->word, now)) {
+			t->asked = 1;
+			ahead = t->sequence - tag->sequence;
+			t->lead = tag->thread != (__u32)who ? 0 : ahead > 255 ? 255 : ahead;
+		}
+		tag->word = 0;
 	}
 	if (t->slot) {
 		t->kind = RMT_PAGE_ANON;
@@ -489,6 +502,8 @@ int rmt_twin(struct rmt_twin *in)
 	t->major = in->major;
 	t->write = in->write;
 	t->tagged = in->prefetched;
+	t->asked = in->asked;
+	t->lead = in->lead;
 	t->vma_start = in->vma_start;
 	t->vma_end = in->vma_end;
 	t->rec.n = 0;

@@ -12,7 +12,6 @@ namespace rmt::load {
 
 namespace {
 
-constexpr size_t kEvictBatch = 32;
 constexpr uint64_t kCheckNs = 20'000'000;
 constexpr size_t kMaxTargets = 4096;
 
@@ -28,7 +27,8 @@ Result<std::unique_ptr<Actuator>> Actuator::open(const LivePolicy& live, const A
     std::unique_ptr<Actuator> actuator(new Actuator(live, options));
     RMT_TRY(const int map, live.map("rmt_actions"));
     actuator->ring_ = ring_buffer__new(map, on_record, actuator.get(), nullptr);
-    if (!actuator->ring_)
+    RMT_TRY(const int passed, live.map("rmt_passed"));
+    if (!actuator->ring_ || ring_buffer__add(actuator->ring_, passed, on_passed, actuator.get()) != 0)
         return fail(ErrorKind::Environment, "cannot read the ring buffer of '" + live.name() + "': " + std::strerror(errno), {}, errno);
     return actuator;
 }
@@ -36,7 +36,9 @@ Result<std::unique_ptr<Actuator>> Actuator::open(const LivePolicy& live, const A
 Actuator::~Actuator() { ring_buffer__free(ring_); }
 
 Result<void> Actuator::poll(int timeout_ms) {
-    const int n = ring_buffer__poll(ring_, timeout_ms);
+    int n = ring_buffer__poll(ring_, timeout_ms);
+    // `rmt_passed` wakes nobody by itself.
+    if (n >= 0) n = ring_buffer__consume(ring_);
     if (n < 0 && n != -EINTR)
         return fail(ErrorKind::Environment, std::string("cannot read the ring buffer: ") + std::strerror(-n), {}, -n);
     return {};
@@ -78,17 +80,34 @@ bool Actuator::is_tight(Cgroup& cgroup, uint64_t now_ns) {
     return cgroup.tight;
 }
 
-void Actuator::evict_behind(Target& target, const rmt_action& action, uint64_t now_ns) {
-    std::deque<uint64_t>& trail = target.trail();
-    trail.push_back(action.fault);
-    trail.insert(trail.end(), action.page, action.page + action.n);
-    Cgroup* cgroup = find_cgroup(action.cgroup);
-    while (trail.size() > options_.trail + kEvictBatch) {
-        std::vector<uint64_t> pages(trail.begin(), trail.begin() + kEvictBatch);
-        trail.erase(trail.begin(), trail.begin() + kEvictBatch);
-        if (!cgroup || !is_tight(*cgroup, now_ns)) continue;
-        const int calls = target.advise(pages, MADV_PAGEOUT);
-        figures_.calls += calls > 0 ? static_cast<uint64_t>(calls) : 0;
+int Actuator::on_passed(void* context, void* data, size_t size) {
+    auto* self = static_cast<Actuator*>(context);
+    rmt_passed passed;
+    if (size < sizeof(passed)) return 0;
+    std::memcpy(&passed, data, sizeof(passed));
+    if (self->options_.trail) self->evict_behind(passed);
+    return 0;
+}
+
+// Where little was asked for there is no stream to make room for, and the kernel's own choice of victims is the better one.
+void Actuator::evict_behind(const rmt_passed& passed) {
+    Target* target = find_target(passed.tgid);
+    Cgroup* cgroup = find_cgroup(passed.cgroup);
+    if (!target || !cgroup) return;
+    std::deque<uint64_t>& trail = target->trail();
+    trail.insert(trail.end(), passed.page, passed.page + RMT_PASSED_PAGES);
+    const bool streaming = target->asked() * 4 >= RMT_PASSED_PAGES;
+    target->asked() = 0;
+    while (trail.size() > options_.trail + RMT_PASSED_PAGES) {
+        std::vector<uint64_t> pages(trail.begin(), trail.begin() + RMT_PASSED_PAGES);
+        trail.erase(trail.begin(), trail.begin() + RMT_PASSED_PAGES);
+        if (!streaming || !is_tight(*cgroup, monotonic_ns())) continue;
+        const int calls = target->advise(pages, MADV_PAGEOUT);
+        if (calls < 0) {
+            targets_.erase(passed.tgid);
+            return;
+        }
+        figures_.calls += static_cast<uint64_t>(calls);
         figures_.evicted += pages.size();
     }
 }
@@ -125,7 +144,7 @@ void Actuator::carry_out(const rmt_action& action) {
             return;
         }
         figures_.calls += static_cast<uint64_t>(calls);
-        if (options_.trail) evict_behind(*target, action, began);
+        target->asked() += pages.size();
     }
     figures_.busy_ns += monotonic_ns() - began;
 }

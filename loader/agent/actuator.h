@@ -3,8 +3,9 @@
 // process_madvise(MADV_WILLNEED), and pages out behind the stream.
 //
 // Why page out: on kernels up to 6.18 a prefetch that has to reclaim first keeps the swap entry half done, and a fault
-// that meets it sleeps a whole jiffy (4 ms at HZ=250). Pages that the stream has passed are evicted early, so that a
-// prefetch finds room without reclaim.
+// that meets it sleeps a whole jiffy (4 ms at HZ=250). Pages that the stream has passed (ring buffer `rmt_passed`) are
+// evicted early, so that a prefetch finds room without reclaim. Only touched pages are: what was merely asked for is still
+// to be used.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,7 @@ struct ring_buffer;
 namespace rmt::load {
 
 struct ActuatorOptions {
-    uint32_t trail = 512;  // pages kept behind the stream before they are paged out; 0: never page out
+    uint32_t trail = 512;  // touched pages kept behind the stream before they are paged out; 0: never page out
 };
 
 struct ActuatorFigures {
@@ -61,7 +62,8 @@ private:
     Target* find_target(uint32_t tgid);
     Cgroup* find_cgroup(uint64_t id);
     bool is_tight(Cgroup& cgroup, uint64_t now_ns);
-    void evict_behind(Target& target, const rmt_action& action, uint64_t now_ns);
+    static int on_passed(void* context, void* data, size_t size);
+    void evict_behind(const rmt_passed& passed);
 
     const LivePolicy& live_;
     ActuatorOptions options_;

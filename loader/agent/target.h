@@ -28,7 +28,9 @@ public:
     // Returns the number of system calls, or a negative errno when the process has gone.
     int advise(std::vector<uint64_t>& pages, int advice) const;
 
+    // Pages touched, oldest first; and pages asked for since the last look.
     std::deque<uint64_t>& trail() { return trail_; }
+    uint64_t& asked() { return asked_; }
 
 private:
     void read_mappings();
@@ -38,6 +40,7 @@ private:
     std::vector<PageRange> mappings_;  // sorted
     uint64_t read_at_ns_ = 0;
     std::deque<uint64_t> trail_;
+    uint64_t asked_ = 0;
 };
 
 }  // namespace rmt::load

@@ -40,15 +40,15 @@ static __noinline __s64 rmt_infer_next_delta(struct rmt_event *ev, __s64 a, __s6
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return 0;
 	}
-	return rmt_clamp(out, -4096, 4096);
+	return rmt_clamp(out, -65536, 65536);
 }
 
 static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_task_state *st, __s64 depth)
 {
 	int i;
 
-	if (rmt_field_fault_prefetched(ev)) {
-		st->ahead = rmt_sat_u8((__s64)st->ahead - 1);
+	if (rmt_field_fault_asked(ev) && rmt_field_fault_lead(ev) <= depth) {
+		st->ahead = rmt_sat_u8(rmt_field_fault_lead(ev));
 	} else {
 		st->head = rmt_sat_page(rmt_field_fault_page(ev));
 		RMT_RING_COPY(st->ahead_deltas, st->deltas, 4);

@@ -118,6 +118,18 @@ struct rmt_action {
 #define RMT_ACTION_HEADER 40
 RMT_SIZE(struct rmt_action, RMT_ACTION_HEADER + 8 * RMT_MAX_PAGES);
 
+/* ---- pages that a stream has passed: map `rmt_passed` (RINGBUF); the agent pages them out when memory is tight ------ */
+
+#define RMT_PASSED_PAGES 32
+
+struct rmt_passed {
+	__u32 tgid;
+	__u32 pad;
+	__u64 cgroup;
+	__u64 page[RMT_PASSED_PAGES]; /* in the order of their touches */
+};
+RMT_SIZE(struct rmt_passed, 16 + 8 * RMT_PASSED_PAGES);
+
 /* ---- the program's twin for tests: SEC("syscall") `rmt_twin`, the same code on an event made by hand ------------ */
 
 struct rmt_twin {
@@ -131,11 +143,12 @@ struct rmt_twin {
 	__u32 write;
 	__u32 usage_percent;
 	__u32 outcome;       /* 0: on mm.fault; else on mm.outcome with this kind */
+	__u32 asked, lead;
 	__u32 reset;         /* 1: forget this task's state first */
 	__u32 n;             /* out: pages that would go to the agent, before rate and mode */
 	__u64 out[RMT_MAX_PAGES];
 };
-RMT_SIZE(struct rmt_twin, 80 + 8 * RMT_MAX_PAGES);
+RMT_SIZE(struct rmt_twin, 88 + 8 * RMT_MAX_PAGES);
 
 enum rmt_outcome {
 	RMT_OUTCOME_USED = 1,
