@@ -19,6 +19,10 @@ bool product_fits(Interval a, Interval b) {
     const Wide p[] = {Wide{a.lo} * b.lo, Wide{a.lo} * b.hi, Wide{a.hi} * b.lo, Wide{a.hi} * b.hi};
     return fits64(*std::min_element(p, p + 4), *std::max_element(p, p + 4));
 }
+// Negative numbers are left to the helper: C leaves their shift undefined.
+bool shift_fits(Interval a, Interval b) {
+    return a.lo >= 0 && inside(b, {0, 62}) && (Wide{a.hi} << b.hi) <= INT64_MAX;
+}
 bool natural(Interval a) { return a.lo >= 0; }
 
 // Small types would be computed in int or, worse, in unsigned: everything that is read becomes __s64 first.
@@ -103,7 +107,9 @@ std::string Emit::operator()(const Unary& n) const {
 
 // Two constants would be computed in int: one of them is made wide.
 std::string Emit::infix(const Binary& n, const char* op) const {
-    const bool both = std::holds_alternative<Const>(n.left->node) && std::holds_alternative<Const>(n.right->node);
+    // The width of a shift is that of its left side alone.
+    const bool shift = n.op == BinaryOp::Shl || n.op == BinaryOp::Shr;
+    const bool both = std::holds_alternative<Const>(n.left->node) && (shift || std::holds_alternative<Const>(n.right->node));
     return std::string("(") + (both ? "(__s64)" : "") + expr(scope_, *n.left) + " " + op + " " + expr(scope_, *n.right) + ")";
 }
 
@@ -123,8 +129,8 @@ std::string Emit::operator()(const Binary& n) const {
         case BinaryOp::Mul: return product_fits(a, b) ? infix(n, "*") : helper("rmt_mul64");
         case BinaryOp::Div: return divided(n, "/", "rmt_div");
         case BinaryOp::Mod: return divided(n, "%", "rmt_mod");
-        case BinaryOp::Shl: return helper("rmt_shl64");
-        case BinaryOp::Shr: return infix(n, ">>");
+        case BinaryOp::Shl: return shift_fits(a, b) ? infix(n, "<<") : helper("rmt_shl64");
+        case BinaryOp::Shr: return inside(b, {0, 63}) ? infix(n, ">>") : helper("rmt_shr64");
         case BinaryOp::BitAnd: return infix(n, "&");
         case BinaryOp::BitOr: return infix(n, "|");
         case BinaryOp::BitXor: return infix(n, "^");

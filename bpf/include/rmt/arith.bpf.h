@@ -98,14 +98,23 @@ static __always_inline __s64 rmt_mod(__s64 a, __s64 b)
 	return rmt_signed(rmt_magnitude(a) % ub, a < 0);
 }
 
-/* a * 2^n, 0 <= n <= 63 */
-static __always_inline __s64 rmt_shl64(__s64 a, int n)
+/* a * 2^n; a distance below 0 is 0. */
+static __always_inline __s64 rmt_shl64(__s64 a, __s64 n)
 {
-	__s64 shifted = (__s64)((__u64)a << n);
+	__s64 shifted;
 
-	if (shifted >> n != a)
+	if (n <= 0 || !a)
+		return a;
+	shifted = (__s64)((__u64)a << (n & 63));
+	if (n > 63 || shifted >> (n & 63) != a)
 		return a < 0 ? RMT_S64_MIN : RMT_S64_MAX;
 	return shifted;
+}
+
+/* a / 2^n towards minus infinity; a distance below 0 is 0. */
+static __always_inline __s64 rmt_shr64(__s64 a, __s64 n)
+{
+	return a >> (n < 0 ? 0 : n > 63 ? 63 : n);
 }
 
 /* ---- stores: the nearest number that the target can hold ----------------------------------------------------------- */
