@@ -80,8 +80,8 @@ struct Unary {
     bool operator==(const Unary&) const = default;
 };
 
-// Add, Sub, Mul saturate at 64 bits. Div and Mod are signed, towards zero; by zero they give 0. Shl and Shr take a
-// constant right side of 0..63. And, Or evaluate the right side only when needed.
+// Add, Sub, Mul, Shl saturate at 64 bits. Div and Mod are signed, towards zero; by zero they give 0. The right side of
+// Shl and Shr has an interval within 0..63. And, Or evaluate the right side only when needed.
 enum class BinaryOp { Add, Sub, Mul, Div, Mod, Shl, Shr, BitAnd, BitOr, BitXor, Eq, Ne, Lt, Le, Gt, Ge, And, Or, Min, Max };
 struct Binary {
     BinaryOp op = BinaryOp::Add;

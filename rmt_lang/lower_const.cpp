@@ -12,18 +12,6 @@ constexpr int kMaxDefines = 16;  // of a chain: deeper ones name themselves
 
 }  // namespace
 
-const int64_t* Names::find(const std::string& name) const {
-    for (const auto& [n, value] : values)
-        if (n == name) return &value;
-    return nullptr;
-}
-
-std::string Names::list() const {
-    std::string out;
-    for (const auto& [n, value] : values) out += (out.empty() ? "" : ", ") + n;
-    return out;
-}
-
 // What $NAME stands for, through further defines; the expression itself when it is none.
 const AstExpr* Lowerer::resolve_define(const AstExpr& expr) {
     const AstExpr* e = &expr;
@@ -63,7 +51,7 @@ std::optional<int64_t> Lowerer::plain_constant(const AstExpr& ast, const std::st
     const auto c = constant(ast, what);
     if (!c) return std::nullopt;
     if (c->is_bool || (c->unit != ir::Unit::None && c->unit != ir::Unit::Pages)) {
-        error(id, ast.span, fmt::format("{} is a plain number, '{}' is {}", what, text(ast.span), c->is_bool ? "bool" : plain_unit_name(c->unit)));
+        error(id, ast.span, fmt::format("{} is a plain number, '{}' is {}", what, text(ast.span), c->what()));
         return std::nullopt;
     }
     if (c->value < lo || c->value > hi) {
@@ -78,7 +66,7 @@ std::optional<uint64_t> Lowerer::time_constant(const AstExpr& ast, const std::st
     if (!c) return std::nullopt;
     if (c->unit != ir::Unit::Ns) {
         const std::string written = text(ast.span);
-        error(id, ast.span, fmt::format("{} is a time, '{}' is {}", what, written, c->is_bool ? "bool" : plain_unit_name(c->unit)),
+        error(id, ast.span, fmt::format("{} is a time, '{}' is {}", what, written, c->what()),
               "a unit is expected", c->unit == ir::Unit::None && !c->is_bool
                   ? fmt::format("write {0}ns, {0}us, {0}ms or {0}s", c->value) : "write a time, for example 2us");
         return std::nullopt;

@@ -19,25 +19,6 @@ Typed make_const(int64_t value, Unit unit, Span span, const Names* names = nullp
     return {{span, {Scalar::I64, {value, value}, unit}, ir::Const{value}}, names};
 }
 
-struct UnitScale {
-    Unit unit;
-    int64_t scale;
-};
-
-UnitScale scale_of(WrittenUnit unit) {
-    switch (unit) {
-        case WrittenUnit::Ns: return {Unit::Ns, 1};
-        case WrittenUnit::Us: return {Unit::Ns, 1000};
-        case WrittenUnit::Ms: return {Unit::Ns, 1000000};
-        case WrittenUnit::S: return {Unit::Ns, 1000000000};
-        case WrittenUnit::Pages: return {Unit::Pages, 1};
-        case WrittenUnit::KiB: return {Unit::Bytes, 1024};
-        case WrittenUnit::MiB: return {Unit::Bytes, 1024 * 1024};
-        case WrittenUnit::Percent: return {Unit::Percent, 1};
-        default: return {Unit::None, 1};
-    }
-}
-
 BinaryOp binary_op(Tok op) {
     switch (op) {
         case Tok::Plus: return BinaryOp::Add;
@@ -111,13 +92,12 @@ std::optional<Typed> Lowerer::number_literal(const AstInt& literal, Span span) {
         error("E0304", span, "a factor like 2x stands in a limit only", "", "write a plain number");
         return std::nullopt;
     }
-    const UnitScale s = scale_of(literal.unit);
-    int64_t value = 0;
-    if (__builtin_mul_overflow(literal.value, s.scale, &value)) {
+    const auto c = constant_of(literal, span);
+    if (!c) {
         error("E0302", span, fmt::format("'{}' does not fit in 64 bits", text(span)));
         return std::nullopt;
     }
-    return make_const(value, s.unit, span);
+    return make_const(c->value, c->unit, span);
 }
 
 // ---- names ----

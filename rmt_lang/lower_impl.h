@@ -11,33 +11,16 @@
 #include <vector>
 
 #include "rmt_lang/ast.h"
+#include "rmt_lang/constant.h"
 #include "rmt_lang/domain.h"
 #include "rmt_lang/ir.h"
 #include "rmt_lang/support/diagnostics.h"
 
 namespace rmt::lang {
 
-// Names that a value may be compared with: of an enum field, or the classes of a model.
-struct Names {
-    std::string of;  // "'vma.kind'", "model 'next_delta'"
-    std::vector<std::pair<std::string, int64_t>> values;
-
-    const int64_t* find(const std::string& name) const;
-    std::string list() const;  // "anon, file"
-};
-
 struct Typed {
     ir::Expr expr;
     const Names* names = nullptr;
-};
-
-// A constant of the text, after defines and arithmetic.
-struct Constant {
-    int64_t value = 0;
-    ir::Unit unit = ir::Unit::None;
-    bool is_bool = false;
-    bool named = false;  // a name of an enum
-    Span span;
 };
 
 enum class SymbolKind { State, Action, Table, Model };
@@ -159,6 +142,7 @@ private:
     std::optional<ir::Key> lower_key(const AstKey& key);
     void lower_entries(const AstTable& ast, ir::Table& out);
     std::optional<ir::Entry> lower_entry(const AstEntry& ast, const ir::Table& table, std::optional<Span> actions_span);
+    ManifestKey key_facts(const ir::Key& key);
     std::optional<KeyMatch> key_pattern(const AstPattern& pattern, const ir::Key& key);
     std::optional<ir::Invocation> invocation(const AstCall& call, Span span, const ir::Table& table,
                                              std::optional<Span> actions_span);
@@ -200,9 +184,8 @@ private:
     ir::Policy out_;
 };
 
-// Words of a unit or type in a message: "a time (ns)", "a page number".
+// Words of a type in a message: "a time", "a page number", "bool".
 std::string describe(const ir::Type& type);
-const char* plain_unit_name(ir::Unit unit);
 
 ir::Interval interval_of(ir::BinaryOp op, ir::Interval a, ir::Interval b);
 

@@ -55,7 +55,7 @@ void Lowerer::limit_bound(const AstLimitBound& bound, Span span) {
     const auto pages = constant(bound.bound, "the limit of prefetch.pages");
     if (!pages) return;
     if (pages->is_bool || (pages->unit != Unit::None && pages->unit != Unit::Pages)) {
-        error("E0604", bound.bound.span, fmt::format("prefetch.pages is an amount of pages, '{}' is {}", text(bound.bound.span), pages->is_bool ? "bool" : plain_unit_name(pages->unit)));
+        error("E0604", bound.bound.span, fmt::format("prefetch.pages is an amount of pages, '{}' is {}", text(bound.bound.span), pages->what()));
         return;
     }
     const int64_t most = per_event ? RMT_MAX_PAGES : kMaxRate;
@@ -97,7 +97,7 @@ void Lowerer::limit_on(const AstLimitOn& on, Span span) {
     const auto threshold = constant(on.threshold, "the threshold");
     if (!threshold) return;
     if (threshold->unit != Unit::Percent) {
-        error("E0604", on.threshold.span, fmt::format("accuracy is a percentage, '{}' is {}", text(on.threshold.span), threshold->is_bool ? "bool" : plain_unit_name(threshold->unit)),
+        error("E0604", on.threshold.span, fmt::format("accuracy is a percentage, '{}' is {}", text(on.threshold.span), threshold->what()),
               "", fmt::format("write {}%", threshold->value));
         return;
     }

@@ -232,7 +232,7 @@ std::optional<Interval> Lowerer::arm_pattern(const AstPattern& pattern, const Ty
         if (!c) return std::nullopt;
         const bool same_unit = c->unit == type.unit || c->unit == Unit::None;
         if (c->is_bool != (type.scalar == Scalar::Bool) || !same_unit || (c->unit == Unit::None && c->value != 0 && (type.unit == Unit::Ns || type.unit == Unit::Page))) {
-            error("E0304", e.span, fmt::format("the matched value is {}, '{}' is {}", describe(type), text(e.span), c->is_bool ? "bool" : plain_unit_name(c->unit)));
+            error("E0304", e.span, fmt::format("the matched value is {}, '{}' is {}", describe(type), text(e.span), c->what()));
             return std::nullopt;
         }
         return c->value;

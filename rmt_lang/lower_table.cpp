@@ -6,12 +6,12 @@
 #include <fmt/format.h>
 
 #include "rmt_lang/entry.h"
+#include "rmt_lang/entry_check.h"
 #include "rmt_lang/lower_impl.h"
 
 namespace rmt::lang {
 
 using ir::Scalar;
-using ir::Unit;
 
 namespace {
 
@@ -30,7 +30,7 @@ std::string key_type(const ir::Key& key) {
     if (kind_of(key) == KeyKind::Text) return "str";
     const ir::Expr& e = std::get<ir::Expr>(key.source);
     if (e.type.scalar == Scalar::Bool) return "bool";
-    return key.values.empty() ? ir::scalar_name(e.type.scalar) : "an enum";
+    return key.values.empty() ? ir::scalar_name(e.type.scalar) : "enum";
 }
 
 }  // namespace
@@ -134,71 +134,20 @@ void Lowerer::declare_table(const AstTable& ast) {
 
 // ---- entries ----
 
+// What an entry's key is checked against: the same facts that the manifest carries for live entries.
+ManifestKey Lowerer::key_facts(const ir::Key& key) {
+    ManifestKey out{key.name, key.match, key_type(key), 0, 0, key.values};
+    if (const auto* e = std::get_if<ir::Expr>(&key.source)) {
+        out.min = e->type.range.lo;
+        out.max = e->type.range.hi;
+    }
+    return out;
+}
+
 std::optional<KeyMatch> Lowerer::key_pattern(const AstPattern& pattern, const ir::Key& key) {
-    if (std::holds_alternative<AstAny>(pattern.node)) return KeyAny{};
-    const auto* range = std::get_if<AstRange>(&pattern.node);
-    const KeyKind kind = kind_of(key);
-    if (range && (kind != KeyKind::Number || key.match != MatchKind::Range)) {
-        error("E0403", pattern.span, fmt::format("key '{}' is matched exactly, not by a range", key.name), "",
-              kind == KeyKind::Number ? fmt::format("declare it as `{} : range`", key.name) : "write one value, or '*'");
-        return std::nullopt;
-    }
-    if (kind == KeyKind::Text) {
-        const AstExpr* e = resolve_define(std::get<AstExpr>(pattern.node));
-        if (!e) return std::nullopt;
-        const auto* s = std::get_if<AstString>(&e->node);
-        if (!s) {
-            error("E0409", pattern.span, fmt::format("key '{}' is a string, '{}' is none", key.name, text(pattern.span)), "", "write it in quotes, or '*' for any");
-            return std::nullopt;
-        }
-        if (const std::string why = text_key_problem(s->text, key.match == MatchKind::Prefix); !why.empty()) {
-            error("E0410", pattern.span, why);
-            return std::nullopt;
-        }
-        return KeyText{s->text, key.match == MatchKind::Prefix};
-    }
-    const ir::Type& type = std::get<ir::Expr>(key.source).type;
-    const Names* names = key.values.empty() ? nullptr : keep({fmt::format("'{}'", key.name), key.values});
-    auto value = [&](const AstExpr& e) -> std::optional<int64_t> {
-        if (const AstExpr* r = resolve_define(e); !r || std::holds_alternative<AstString>(r->node)) {
-            if (r) error("E0409", e.span, fmt::format("key '{}' is {}, not a string", key.name, key_type(key)), "",
-                         names ? fmt::format("one of: {}", names->list()) : "");
-            return std::nullopt;
-        }
-        const auto c = constant(e, "a key of an entry", names);
-        if (!c) return std::nullopt;
-        const bool wants_bool = type.scalar == Scalar::Bool;
-        if (names && !c->named && !(wants_bool && c->is_bool)) {
-            error("E0409", e.span, fmt::format("key '{}' is matched by name, not by a number", key.name), fmt::format("one of: {}", names->list()));
-            return std::nullopt;
-        }
-        const bool strict = type.unit == Unit::Ns || type.unit == Unit::Page;
-        const bool fits = c->unit == type.unit || (c->unit == Unit::None && (!strict || c->value == 0 || type.unit == Unit::Page)) ||
-                          (type.unit == Unit::None && c->unit == Unit::Pages);
-        if (c->is_bool != wants_bool || !fits) {
-            error("E0304", e.span, fmt::format("key '{}' is {}, '{}' is {}", key.name, describe(type), text(e.span), c->is_bool ? "bool" : plain_unit_name(c->unit)),
-                  "", type.unit == Unit::Ns ? "write a time with its unit, for example 3ms" : "");
-            return std::nullopt;
-        }
-        if (c->value < type.range.lo || c->value > type.range.hi) {
-            error("E0404", e.span, fmt::format("key '{}' cannot be {}", key.name, c->value), fmt::format("it is within {}..{}", type.range.lo, type.range.hi));
-            return std::nullopt;
-        }
-        return c->value;
-    };
-    if (!range) {
-        const auto v = value(std::get<AstExpr>(pattern.node));
-        if (!v) return std::nullopt;
-        return KeyRange{*v, *v};
-    }
-    const auto lo = range->lo ? value(*range->lo) : type.range.lo;
-    const auto hi = range->hi ? value(*range->hi) : type.range.hi;
-    if (!lo || !hi) return std::nullopt;
-    if (*lo > *hi) {
-        error("E0405", pattern.span, "this range is empty", fmt::format("{} is more than {}", *lo, *hi), "the smaller end comes first");
-        return std::nullopt;
-    }
-    return KeyRange{*lo, *hi};
+    const KeyReader reader{[&](const AstExpr& e) { return resolve_define(e); },
+                           [&](const AstExpr& e, const Names* names) { return constant(e, "a key of an entry", names); }};
+    return check_key(pattern, key_facts(key), reader, source_, diagnostics_);
 }
 
 std::optional<ir::Invocation> Lowerer::invocation(const AstCall& call, Span span, const ir::Table& table, std::optional<Span> actions_span) {

@@ -80,21 +80,9 @@ bool is_bool(const ir::Expr& e) { return e.type.scalar == Scalar::Bool; }
 
 }  // namespace
 
-const char* plain_unit_name(Unit unit) {
-    switch (unit) {
-        case Unit::None: return "a plain number";
-        case Unit::Page: return "a page number";
-        case Unit::Pages: return "an amount of pages";
-        case Unit::Ns: return "a time";
-        case Unit::Bytes: return "an amount of bytes";
-        case Unit::Percent: return "a percentage";
-    }
-    return "a number";
-}
-
 std::string describe(const ir::Type& type) {
     if (type.scalar == Scalar::Bool) return "bool";
-    return plain_unit_name(type.unit);
+    return unit_words(type.unit);
 }
 
 Interval interval_of(BinaryOp op, Interval a, Interval b) {
@@ -108,13 +96,11 @@ Interval interval_of(BinaryOp op, Interval a, Interval b) {
         case BinaryOp::Min: return {std::min(a.lo, b.lo), std::min(a.hi, b.hi)};
         case BinaryOp::Max: return {std::max(a.lo, b.lo), std::max(a.hi, b.hi)};
         case BinaryOp::BitAnd: case BinaryOp::BitOr: case BinaryOp::BitXor: return bits(op, a, b);
-        case BinaryOp::Shr: return {a.lo >> std::clamp<int64_t>(b.lo, 0, 63), a.hi >> std::clamp<int64_t>(b.lo, 0, 63)};
+        // The distance is within 0..63, arithmetic() sees to it.
+        case BinaryOp::Shr: return hull({a.lo >> b.lo, a.lo >> b.hi, a.hi >> b.lo, a.hi >> b.hi});
         case BinaryOp::Shl: {
-            const int shift = static_cast<int>(std::clamp<int64_t>(b.lo, 0, 63));
-            const Wide lo = al * (static_cast<Wide>(1) << shift), hi = ah * (static_cast<Wide>(1) << shift);
-            // Bits that leave are lost: what may not fit can be anything.
-            if (lo < INT64_MIN || hi > INT64_MAX) return {};
-            return {cut(lo), cut(hi)};
+            const Wide near = static_cast<Wide>(1) << b.lo, far = static_cast<Wide>(1) << b.hi;
+            return hull({al * near, al * far, ah * near, ah * far});
         }
         default: return {0, 1};
     }
@@ -177,8 +163,10 @@ std::optional<Typed> Lowerer::arithmetic(BinaryOp op, Typed left, Typed right, S
         return std::nullopt;
     }
     if (op == BinaryOp::Shl || op == BinaryOp::Shr) {
-        if (!divisor || divisor->value < 0 || divisor->value > 63) {
-            error("E0311", right.expr.span, "a shift needs a constant distance of 0..63", "");
+        const Interval distance = right.expr.type.range;
+        if (distance.lo < 0 || distance.hi > 63) {
+            error("E0311", right.expr.span, "a shift needs a distance of 0..63", fmt::format("this can be {}..{}", distance.lo, distance.hi),
+                  "cut it: min(max(x, 0), 63)");
             return std::nullopt;
         }
     }
