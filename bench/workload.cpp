@@ -12,8 +12,7 @@
 
 namespace rmt::bench {
 
-const std::vector<PatternInfo>& pattern_list()
-{
+const std::vector<PatternInfo>& pattern_list() {
     static const std::vector<PatternInfo> list = {
         {"seq", "one page after the other"},
         {"stride", "every 11th page (--stride), with wrap, until all were seen"},
@@ -25,16 +24,13 @@ const std::vector<PatternInfo>& pattern_list()
     return list;
 }
 
-std::unique_ptr<Pattern> make_pattern(const Options& options, std::string& error)
-{
+std::unique_ptr<Pattern> make_pattern(const Options& options, std::string& error) {
     if (options.mb == 0 || options.stride == 0) {
         error = "--mb and --stride must be 1 or more";
         return nullptr;
     }
-    if (auto p = make_scan(options))
-        return p;
-    if (auto p = make_conv(options, error); p || !error.empty())
-        return p;
+    if (auto p = make_scan(options)) return p;
+    if (auto p = make_conv(options, error); p || !error.empty()) return p;
     return make_resize(options, error);
 }
 
@@ -48,8 +44,7 @@ struct Figures {
     long majflt = 0;
     long minflt = 0;
 
-    void add(const Figures& o)
-    {
+    void add(const Figures& o) {
         seconds += o.seconds;
         stall_seconds += o.stall_seconds;
         accesses += o.accesses;
@@ -57,21 +52,16 @@ struct Figures {
         majflt += o.majflt;
         minflt += o.minflt;
     }
-    nlohmann::ordered_json json() const
-    {
-        return {{"seconds", seconds}, {"stall_seconds", stall_seconds}, {"accesses", accesses}, {"slow_touches", slow},
-                {"majflt", majflt}, {"minflt", minflt}};
+    nlohmann::ordered_json json() const {
+        return {{"seconds", seconds}, {"stall_seconds", stall_seconds}, {"accesses", accesses}, {"slow_touches", slow}, {"majflt", majflt},
+                {"minflt", minflt}};
     }
 };
 
 // False when stdout is gone: whoever measures us has, too.
-bool print_line(const nlohmann::ordered_json& j)
-{
-    return std::puts(j.dump().c_str()) >= 0 && std::fflush(stdout) == 0;
-}
+bool print_line(const nlohmann::ordered_json& j) { return std::puts(j.dump().c_str()) >= 0 && std::fflush(stdout) == 0; }
 
-Figures measure(Pattern& pattern, Region& region, unsigned number, std::uint64_t& checksum)
-{
+Figures measure(Pattern& pattern, Region& region, unsigned number, std::uint64_t& checksum) {
     rusage before{}, after{};
     Meter meter;
     getrusage(RUSAGE_SELF, &before);
@@ -80,18 +70,16 @@ Figures measure(Pattern& pattern, Region& region, unsigned number, std::uint64_t
     const std::uint64_t end = now_ns();
     getrusage(RUSAGE_SELF, &after);
     return {static_cast<double>(end - begin) / 1e9, static_cast<double>(meter.stall_ns) / 1e9, meter.accesses, meter.slow,
-            after.ru_majflt - before.ru_majflt, after.ru_minflt - before.ru_minflt};
+            after.ru_majflt - before.ru_majflt,     after.ru_minflt - before.ru_minflt};
 }
 
-std::string hex(std::uint64_t v)
-{
+std::string hex(std::uint64_t v) {
     char text[24];
     std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(v));
     return text;
 }
 
-int run(const Options& options)
-{
+int run(const Options& options) {
     std::string error;
     const auto pattern = make_pattern(options, error);
     if (!pattern) {
@@ -108,36 +96,33 @@ int run(const Options& options)
     pattern->fill(region);
     region.forget();
     const double fill_seconds = static_cast<double>(now_ns() - start) / 1e9;
-    if (!print_line({{"ready", options.pattern}, {"pid", getpid()}, {"pages", pattern->pages()},
-                     {"fill_seconds", fill_seconds}}))
-        return 1;
+    if (!print_line({{"ready", options.pattern}, {"pid", getpid()}, {"pages", pattern->pages()}, {"fill_seconds", fill_seconds}})) return 1;
 
     Figures all, steady;
     std::uint64_t checksum = 0;
     for (unsigned i = 0; i < options.passes; ++i) {
         const Figures f = measure(*pattern, region, i, checksum);
         all.add(f);
-        if (i > 0)
-            steady.add(f);
+        if (i > 0) steady.add(f);
         nlohmann::ordered_json line = {{"pass", i}};
         line.update(f.json());
         line["checksum"] = hex(checksum);
-        if (!print_line(line))
-            return 1;
+        if (!print_line(line)) return 1;
     }
-    nlohmann::ordered_json last = {{"done", options.pattern}, {"passes", options.passes}, {"checksum", hex(checksum)},
+    nlohmann::ordered_json last = {{"done", options.pattern},
+                                   {"passes", options.passes},
+                                   {"checksum", hex(checksum)},
                                    {"fill_seconds", fill_seconds},
                                    {"total_seconds", static_cast<double>(now_ns() - start) / 1e9}};
     last["all"] = all.json();
-    last["steady"] = steady.json(); // without pass 0, which also pays for the swapping out of the fill
+    last["steady"] = steady.json();  // without pass 0, which also pays for the swapping out of the fill
     return print_line(last) ? 0 : 1;
 }
 
-} // namespace
-} // namespace rmt::bench
+}  // namespace
+}  // namespace rmt::bench
 
-int main(int argc, char** argv)
-{
+int main(int argc, char** argv) {
     rmt::bench::Options o;
     CLI::App app{"A memory-hungry program to measure prefetching with"};
     app.require_subcommand(1);

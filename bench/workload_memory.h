@@ -12,10 +12,9 @@
 namespace rmt::bench {
 
 inline constexpr std::size_t kPage = 4096;
-inline constexpr std::uint64_t kSlowNs = 1'000'000; // a touch that took longer waited for more than one read
+inline constexpr std::uint64_t kSlowNs = 1'000'000;  // a touch that took longer waited for more than one read
 
-inline std::uint64_t now_ns()
-{
+inline std::uint64_t now_ns() {
     timespec t{};
     clock_gettime(CLOCK_MONOTONIC, &t);
     return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000ull + static_cast<std::uint64_t>(t.tv_nsec);
@@ -25,8 +24,7 @@ inline std::uint64_t now_ns()
 class Random {
 public:
     explicit Random(std::uint64_t seed) : s_(seed ? seed : 88172645463325252ull) {}
-    std::uint64_t next()
-    {
+    std::uint64_t next() {
         s_ ^= s_ << 13;
         s_ ^= s_ >> 7;
         s_ ^= s_ << 17;
@@ -67,15 +65,13 @@ private:
 class Meter {
 public:
     // Reads one word of a page: here the workload waits when the page is not in memory.
-    std::uint64_t read(const void* p)
-    {
+    std::uint64_t read(const void* p) {
         const std::uint64_t begin = now_ns();
         const std::uint64_t v = *static_cast<const volatile std::uint64_t*>(p);
         note(begin);
         return v;
     }
-    void write(void* p, std::uint64_t v)
-    {
+    void write(void* p, std::uint64_t v) {
         const std::uint64_t begin = now_ns();
         *static_cast<volatile std::uint64_t*>(p) = v;
         note(begin);
@@ -83,17 +79,15 @@ public:
 
     std::uint64_t accesses = 0;
     std::uint64_t stall_ns = 0;
-    std::uint64_t slow = 0; // touches of more than kSlowNs
+    std::uint64_t slow = 0;  // touches of more than kSlowNs
 
 private:
-    void note(std::uint64_t begin)
-    {
+    void note(std::uint64_t begin) {
         const std::uint64_t took = now_ns() - begin;
         ++accesses;
         stall_ns += took;
-        if (took > kSlowNs)
-            ++slow;
+        if (took > kSlowNs) ++slow;
     }
 };
 
-} // namespace rmt::bench
+}  // namespace rmt::bench

@@ -14,7 +14,7 @@ namespace rmt::bench {
 
 struct Options {
     std::string pattern;
-    std::size_t mb = 96;      // of pages that a pass touches
+    std::size_t mb = 96;  // of pages that a pass touches
     unsigned passes = 3;
     unsigned work = 0;        // rounds of the pattern's arithmetic per page; 0: its default
     bool write = false;       // the scans also write to each page
@@ -24,16 +24,16 @@ struct Options {
     unsigned width = 1920;    // resize: samples per row of a frame
     unsigned height = 1080;   // resize: rows of a plane
     std::uint64_t seed = 1;
-    std::string file;         // empty: anonymous memory
+    std::string file;  // empty: anonymous memory
     bool random_advice = false;
 };
 
 class Pattern {
 public:
     virtual ~Pattern() = default;
-    virtual std::size_t pages() const = 0;             // of the region
+    virtual std::size_t pages() const = 0;  // of the region
     virtual void fill(Region& region) = 0;
-    virtual std::uint64_t pass(Region& region, Meter& meter, unsigned number) = 0; // the checksum
+    virtual std::uint64_t pass(Region& region, Meter& meter, unsigned number) = 0;  // the checksum
 };
 
 // The names that make_pattern() knows, with one line each about what they do.
@@ -46,4 +46,4 @@ const std::vector<PatternInfo>& pattern_list();
 // Null and a text when the options do not describe a possible workload.
 std::unique_ptr<Pattern> make_pattern(const Options& options, std::string& error);
 
-} // namespace rmt::bench
+}  // namespace rmt::bench

@@ -13,4 +13,4 @@ std::unique_ptr<Pattern> make_scan(const Options& options);
 std::unique_ptr<Pattern> make_conv(const Options& options, std::string& error);
 std::unique_ptr<Pattern> make_resize(const Options& options, std::string& error);
 
-} // namespace rmt::bench
+}  // namespace rmt::bench

@@ -3,8 +3,10 @@
 
 Never on memory: a swap file in a tmpfs (or on a loop device over one) makes the kernel swap out the pages that are the swap
 device, and the machine hangs for good."""
+import ctypes
 import errno
 import os
+import stat
 import shutil
 import subprocess
 
@@ -77,6 +79,32 @@ def _write_zeros(path, size):
         os.fsync(f.fileno())
 
 
+def _turn_on(path):
+    """The system call itself: BusyBox's swapon has no priority. 0, or the errno."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    prefer = 0x8000
+    if libc.swapon(os.fsencode(path), prefer | PRIORITY) == 0:
+        return 0
+    return ctypes.get_errno()
+
+
+def _enable(path, zeros=None):
+    made = _run(["mkswap", path])
+    if made.returncode != 0:
+        raise NoSwap(f"mkswap {path} failed: {made.stderr.strip()}")
+    error = _turn_on(path)
+    if error == errno.EINVAL and zeros:
+        _write_zeros(path, zeros)  # a file system that wants every block written first
+        _run(["mkswap", path])
+        error = _turn_on(path)
+    if error:
+        raise NoSwap(f"swapon {path} failed: {os.strerror(error)} (swap needs root, and is often forbidden in a container)")
+    others = [s for s in active_swaps() if s != path]
+    if others:
+        say(f"other swap is on as well ({', '.join(others)}); a few pages may go there")
+    return path
+
+
 def make_swapfile(journal, directory, size):
     """Makes a swapfile of `size` bytes and turns it on; the journal turns it off and removes it."""
     kind = check_directory(directory, size)
@@ -93,25 +121,27 @@ def make_swapfile(journal, directory, size):
         os.ftruncate(fd, size)
     finally:
         os.close(fd)
-    made = _run(["mkswap", path])
-    if made.returncode != 0:
-        raise NoSwap(f"mkswap {path} failed: {made.stderr.strip()}")
-    on = _run(["swapon", "-p", str(PRIORITY), path])
-    if on.returncode != 0 and "invalid argument" in on.stderr.lower():
-        _write_zeros(path, size)  # a file system that wants every block written first
-        _run(["mkswap", path])
-        on = _run(["swapon", "-p", str(PRIORITY), path])
-    if on.returncode != 0:
-        raise NoSwap(f"swapon {path} failed: {on.stderr.strip()} (swap needs root, and is often forbidden in a container)")
-    others = [s for s in active_swaps() if s != path]
-    if others:
-        say(f"other swap is on as well ({', '.join(others)}); a few pages may go there")
-    return path
+    return _enable(path, zeros=size)
+
+
+def use_device(journal, device):
+    """Swap on a block device that was made for it (in a test VM); everything on it is lost."""
+    if not os.path.exists(device) or not stat.S_ISBLK(os.stat(device).st_mode):
+        raise NoSwap(f"{device} is not a block device")
+    if device in active_swaps():
+        raise NoSwap(f"{device} is in use as swap already")
+    if os.path.basename(device).startswith(("loop", "ram")):
+        raise NoSwap(f"{device} may be in memory that can be swapped out; that deadlocks the kernel")
+    journal.add("swap-device", device)
+    return _enable(device)
 
 
 def device_of(path):
-    """major, minor of the block device below a swapfile."""
-    return os.major(os.stat(path).st_dev), os.minor(os.stat(path).st_dev)
+    """major, minor of the block device below a swapfile, or of a swap device."""
+    st = os.stat(path)
+    if stat.S_ISBLK(st.st_mode):
+        return os.major(st.st_rdev), os.minor(st.st_rdev)
+    return os.major(st.st_dev), os.minor(st.st_dev)
 
 
 def is_rotational(path):

@@ -4,6 +4,7 @@
 Each change of the host is written to the journal before it is made. `undo()` takes everything back in the reverse order; a
 journal that a killed run left behind is taken back by the next one. A lock on the journal says whether its owner lives: the
 kernel drops it with the process, however that died."""
+import ctypes
 import fcntl
 import json
 import os
@@ -89,12 +90,13 @@ def take_back(kind, value):
         if os.path.exists(value["tool"]):
             subprocess.run([value["tool"], "detach", value["name"]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                            stdin=subprocess.DEVNULL, timeout=60, check=False)
-    elif kind == "swap":
+    elif kind in ("swap", "swap-device"):
         if value in active_swaps():
-            subprocess.run(["swapoff", value], check=False, stdin=subprocess.DEVNULL)
-        if value in active_swaps():
-            say(f"cannot turn off swap {value}; do it by hand: swapoff {value} && rm {value}")
-        elif os.path.exists(value):
+            libc = ctypes.CDLL(None, use_errno=True)
+            if libc.swapoff(os.fsencode(value)) != 0:
+                say(f"cannot turn off swap {value}: {os.strerror(ctypes.get_errno())}; by hand: swapoff {value}")
+                return
+        if kind == "swap" and os.path.exists(value):
             os.unlink(value)
     elif kind == "file":
         if os.path.exists(value):
