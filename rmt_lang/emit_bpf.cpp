@@ -86,7 +86,10 @@ void Program::state() {
     out_.open("struct rmt_task_state");
     size_t next = 0;
     for (const emit::Member& m : layout.members) {
-        if (m.name.rfind("rmt_gap", 0) != 0) out_.at(line_of(ir_.states.at(next++).span));
+        if (m.name.rfind("rmt_", 0) != 0)
+            out_.at(line_of(ir_.states.at(next++).span));
+        else
+            out_.own();
         out_.line(m.type + " " + m.name + m.array + ";");
     }
     out_.own();
@@ -155,7 +158,7 @@ void Program::table(const Table& t) {
 }
 
 void Program::action_head(const Action& a, const std::string& end) {
-    const Scope scope = emit::scope_of(ir_, a.body, a.params);
+    const Scope scope = emit::scope_of(ir_, a);
     std::string params;
     for (const std::string& p : scope.params) params += ", __s64 " + p;
     out_.line("static __always_inline void rmt_action_" + a.name + "(struct rmt_event *ev, struct rmt_task_state *st" + params + ")" + end);
@@ -178,7 +181,7 @@ void Program::actions() {
         action_head(a, "");
         out_.own();
         out_.open("");
-        emit::body(out_, source_, emit::scope_of(ir_, a.body, a.params), a.body);
+        emit::body(out_, source_, emit::scope_of(ir_, a), a.body);
         out_.own();
         out_.close();
         out_.blank();
@@ -288,7 +291,7 @@ void Program::train(const Handler& h, const Scope& scope) {
 }
 
 void Program::handler(const Handler& h) {
-    const Scope scope = emit::scope_of(ir_, h.body, {});
+    const Scope scope = emit::scope_of(ir_, h);
     std::vector<bool> applied(ir_.tables.size());
     emit::each_stmt(h.body.block, [&](const Stmt& s) {
         if (const Apply* a = std::get_if<Apply>(&s.node)) applied.at(a->table) = true;

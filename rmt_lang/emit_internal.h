@@ -24,7 +24,13 @@ struct Scope {
     std::vector<std::string> locals;
 };
 
-Scope scope_of(const Ir& ir, const ir::Body& body, const std::vector<ir::Param>& params);
+Scope scope_of(const Ir& ir, const ir::Action& action);
+Scope scope_of(const Ir& ir, const ir::Handler& handler);
+
+// Variables that a loop changes and that outlive its round live in the task's state, not in registers: the kernel's
+// verifier keeps apart the values that a register can have, and would walk the loop once for each; what it reads from
+// a map's value is any number, so that the second round already looks like the first.
+std::vector<std::string> carried_variables(const Ir& ir);  // members of st->rmt_var
 
 // A C expression of type __s64 (or int, when it is a small constant or a truth value) without side effects other than
 // an inference's counter.

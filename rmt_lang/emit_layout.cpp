@@ -92,7 +92,11 @@ Layout collect_layout(const Ir& ir, const Collect& collect) {
 Layout state_layout(const Ir& ir) {
     Builder b;
     for (const State& s : ir.states) b.add(of_state(s), c_name(s.name));
-    if (ir.states.empty()) b.add(of_scalar(Scalar::U8), "rmt_gap0");
+    std::string variables;
+    const std::vector<std::string> carried = carried_variables(ir);
+    for (const std::string& v : carried) variables += " __s64 " + v + ";";
+    if (!carried.empty()) b.add({"struct {" + variables + " }", "", static_cast<uint32_t>(8 * carried.size()), 8}, "rmt_var");
+    if (ir.states.empty() && carried.empty()) b.add(of_scalar(Scalar::U8), "rmt_gap0");
     return b.finish();
 }
 

@@ -133,7 +133,7 @@ private:
         std::vector<ManifestField> all;
         size_t next = 0;
         for (const emit::Member& member : emit::state_layout(ir_).members) {
-            if (member.name.rfind("rmt_gap", 0) == 0) continue;
+            if (member.name.rfind("rmt_", 0) == 0) continue;  // gaps and variables of loops
             const State& s = ir_.states.at(next++);
             const uint32_t at = member.offset;
             all.push_back(std::visit(

@@ -13,6 +13,8 @@ namespace {
 
 using namespace ir;
 
+bool is_member(const std::string& c) { return c.rfind("st->", 0) == 0; }
+
 class Statements {
 public:
     Statements(CWriter& out, const Source& source, const Scope& scope, const Body& body)
@@ -28,7 +30,7 @@ public:
     void operator()(const Push& n);
     void operator()(const AssignState& n);
     void operator()(const CopyRing& n);
-    void operator()(const Declare& n) { local_store("__s64 ", n.local, n.value); }
+    void operator()(const Declare& n) { local_store(is_member(scope_.locals.at(n.local)) ? "" : "__s64 ", n.local, n.value); }
     void operator()(const AssignLocal& n) { local_store("", n.local, n.value); }
     void operator()(const If& n);
     void operator()(const Repeat& n);
@@ -206,14 +208,54 @@ std::string unique_name(const std::string& name, std::set<std::string>& taken) {
     return s;
 }
 
-}  // namespace
+// Which locals are changed in a loop that does not declare them.
+void find_carried(const Block& block, std::vector<bool>& carried) {
+    each_stmt(block, [&](const Stmt& s) {
+        const Repeat* loop = std::get_if<Repeat>(&s.node);
+        if (!loop) return;
+        std::set<uint32_t> declared;
+        each_stmt(loop->body, [&](const Stmt& inner) {
+            if (const Declare* d = std::get_if<Declare>(&inner.node)) declared.insert(d->local);
+        });
+        each_stmt(loop->body, [&](const Stmt& inner) {
+            const AssignLocal* a = std::get_if<AssignLocal>(&inner.node);
+            if (a && !declared.count(a->local)) carried.at(a->local) = true;
+        });
+    });
+}
 
-Scope scope_of(const Ir& ir, const Body& body, const std::vector<Param>& params) {
+// prefix: of the members of st->rmt_var, one for each body.
+Scope make_scope(const Ir& ir, const Body& body, const std::vector<Param>& params, const std::string& prefix) {
     Scope scope{ir, {}, {}};
     std::set<std::string> taken;
+    std::vector<bool> carried(body.locals.size());
+    find_carried(body.block, carried);
     for (const Param& p : params) scope.params.push_back(unique_name(p.name, taken));
-    for (const Local& l : body.locals) scope.locals.push_back(unique_name(l.name, taken));
+    for (size_t i = 0; i < body.locals.size(); i++)
+        scope.locals.push_back((carried[i] ? "st->rmt_var." + prefix : "") + unique_name(body.locals[i].name, taken));
     return scope;
+}
+
+}  // namespace
+
+// By number: names of actions and locals could be joined in two ways to the same.
+Scope scope_of(const Ir& ir, const Action& action) {
+    return make_scope(ir, action.body, action.params, "a" + std::to_string(&action - ir.actions.data()) + "_");
+}
+
+Scope scope_of(const Ir& ir, const Handler& handler) {
+    return make_scope(ir, handler.body, {}, handler.event == Event::Fault ? "fault_" : "outcome_");
+}
+
+std::vector<std::string> carried_variables(const Ir& ir) {
+    std::vector<std::string> members;
+    const auto add = [&](const Scope& scope) {
+        for (const std::string& local : scope.locals)
+            if (is_member(local)) members.push_back(local.substr(local.find('.') + 1));
+    };
+    for (const Action& a : ir.actions) add(scope_of(ir, a));
+    for (const Handler& h : ir.handlers) add(scope_of(ir, h));
+    return members;
 }
 
 void body(CWriter& out, const Source& source, const Scope& scope, const Body& body) {

@@ -107,16 +107,18 @@ static __always_inline void rmt_count_feed(__u64 *count, __s64 amount)
 	*count = rmt_sat_u64(rmt_add64((__s64)*count, amount));
 }
 
-/* prefetch(n, step): base + step, base + 2 step, ... n pages, at most `most`, a constant. */
+/* prefetch(n, step): base + step, base + 2 step, ... n pages, at most `most`, a constant. Each page is computed from the
+ * loop's counter: of a page that grew from step to step the verifier would keep every value apart. Base and step are cut
+ * to the pages there are, so that nothing leaves 64 bits. */
 #define RMT_PREFETCH_RUN(ev, base, n, step, most)                           \
 	do {                                                                \
-		__s64 rmt_page_ = (base), rmt_n_ = (n), rmt_step_ = (step); \
+		__s64 rmt_base_ = rmt_sat_page(base), rmt_n_ = (n);         \
+		__s64 rmt_step_ = rmt_clamp(step, -RMT_PAGE_MAX, RMT_PAGE_MAX); \
 		int rmt_i_;                                                 \
 		bpf_for(rmt_i_, 0, (most)) {                                \
 			if (rmt_i_ >= rmt_n_)                               \
 				break;                                      \
-			rmt_page_ = rmt_add64(rmt_page_, rmt_step_);        \
-			rmt_prefetch(ev, rmt_sat_page(rmt_page_));          \
+			rmt_prefetch(ev, rmt_sat_page(rmt_base_ + rmt_step_ * (rmt_i_ + 1))); \
 		}                                                           \
 	} while (0)
 
