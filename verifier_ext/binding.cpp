@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "verifier_ext/binding.h"
+
+#include <fmt/format.h>
+
+#include "bpf/include/rmt/model_layout.h"
+
+namespace rmt::verify {
+namespace {
+
+const char* kHint = "compile the policy again: object and manifest are not of the same policy";
+
+Rejected reject(std::string id, std::string message, uint32_t line, const Manifest& manifest) {
+    Place place;
+    if (line) place.file = manifest.source, place.line = line;
+    return {"binding", std::move(id), std::move(message), place, {}, kHint};
+}
+
+std::string type_name(uint32_t type) {
+    switch (type) {
+        case BPF_MAP_TYPE_HASH: return "hash";
+        case BPF_MAP_TYPE_ARRAY: return "array";
+        case BPF_MAP_TYPE_PERCPU_ARRAY: return "percpu_array";
+        case BPF_MAP_TYPE_ARRAY_OF_MAPS: return "array_of_maps";
+        case BPF_MAP_TYPE_RINGBUF: return "ringbuf";
+        case BPF_MAP_TYPE_TASK_STORAGE: return "task_storage";
+        default: return fmt::format("type {}", type);
+    }
+}
+
+// A map of maps with one entry, whose inner map holds one value of `size` bytes.
+std::optional<Rejected> check_swapped(const MapDef& map, uint64_t size, uint32_t line, const Manifest& manifest) {
+    if (map.inner.size() != 1) return reject("V0005", fmt::format("map '{}' declares no inner map", map.name), line, manifest);
+    const MapDef& inner = map.inner[0];
+    if (map.max_entries != 1 || inner.max_entries != 1 || inner.key_size != 4)
+        return reject("V0005", fmt::format("map '{}' holds more than one value", map.name), line, manifest);
+    if (inner.value_size != size)
+        return reject("V0005", fmt::format("map '{}' has values of {} bytes in the object, {} in the policy", map.name, inner.value_size, size), line, manifest);
+    return std::nullopt;
+}
+
+std::optional<Rejected> check_map(const MapDef& map, const Profile& profile, const Manifest& manifest) {
+    const MapRule* rule = profile.find_map(map.name);
+    if (!rule) return reject("V0004", fmt::format("map '{}' belongs neither to the policy nor to domain {}", map.name, profile.domain), 0, manifest);
+    if (map.type != rule->type || (rule->inner_type && (map.inner.size() != 1 || map.inner[0].type != rule->inner_type)))
+        return reject("V0104", fmt::format("map '{}' is a {}, expected {}", map.name, type_name(map.type), type_name(rule->type)), 0, manifest);
+    if (rule->value_size && map.value_size != rule->value_size)
+        return reject("V0005", fmt::format("map '{}' has values of {} bytes, expected {}", map.name, map.value_size, rule->value_size), 0, manifest);
+    if (map.name == profile.control_map && map.max_entries != 1)
+        return reject("V0005", fmt::format("map '{}' has {} entries, expected 1", map.name, map.max_entries), 0, manifest);
+    auto suffix = [&](const std::string& prefix) { return map.name.starts_with(prefix) ? map.name.substr(prefix.size()) : std::string(); };
+    if (auto name = suffix("rmt_table_"); !name.empty()) {
+        const ManifestTable* table = manifest.find_table(name);
+        if (!table) return reject("V0004", fmt::format("map '{}' belongs to no table of the policy", map.name), 0, manifest);
+        return check_swapped(map, table->value_size(), table->line, manifest);
+    }
+    if (auto name = suffix("rmt_hits_"); !name.empty()) {
+        const ManifestTable* table = manifest.find_table(name);
+        if (!table) return reject("V0004", fmt::format("map '{}' belongs to no table of the policy", map.name), 0, manifest);
+        if (map.max_entries != table->size + 1)
+            return reject("V0005", fmt::format("map '{}' has {} counters, expected {}", map.name, map.max_entries, table->size + 1), table->line, manifest);
+    }
+    if (auto name = suffix("rmt_model_"); !name.empty()) {
+        const ManifestModel* model = manifest.find_model(name);
+        if (!model) return reject("V0004", fmt::format("map '{}' belongs to no model of the policy", map.name), 0, manifest);
+        uint64_t size = RMT_MODEL_VALUE_SIZE(uint64_t{model->shape.trees}, uint64_t{model->shape.nodes});
+        return check_swapped(map, size, model->line, manifest);
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Rejected> check_binding(const Object& object, const Profile& profile, const Manifest& manifest) {
+    if (manifest.domain != profile.domain)
+        return reject("V0008", fmt::format("the policy is of domain '{}', this profile is for '{}'", manifest.domain, profile.domain), 0, manifest);
+    for (const MapDef& map : object.maps)
+        if (auto rejected = check_map(map, profile, manifest)) return rejected;
+    for (const ManifestTable& table : manifest.tables)
+        if (object.find_map("rmt_table_" + table.name) < 0)
+            return reject("V0008", fmt::format("table '{}' of the policy is not in the object", table.name), table.line, manifest);
+    for (const ManifestModel& model : manifest.models)
+        if (object.find_map("rmt_model_" + model.name) < 0)
+            return reject("V0008", fmt::format("model '{}' of the policy is not in the object", model.name), model.line, manifest);
+    for (const std::string& name : {profile.sink_map, profile.control_map})
+        if (object.find_map(name) < 0) return reject("V0003", fmt::format("the object has no map '{}'", name), 0, manifest);
+    for (const std::string& name : {profile.sink_function, profile.mode_function, profile.take_function}) {
+        const Function* function = object.find_function(name);
+        if (!function || function->program)
+            return reject("V0003", fmt::format("the object has no function '{}' of its own; the proofs start there", name), 0, manifest);
+    }
+    return std::nullopt;
+}
+
+}  // namespace rmt::verify
