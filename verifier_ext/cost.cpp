@@ -115,11 +115,14 @@ bool CostPass::check_map(const Function& function, const State& state, Cost& cos
     if (!rule->maps.empty() && std::none_of(rule->maps.begin(), rule->maps.end(), [&](auto& pattern) { return name_matches(pattern, name); }))
         return reject("allow-list", "V0108", fmt::format("{} may not be used on map '{}'", rule->name, name), place,
                       "maps are read by policies and written by rmt-load");
-    if (name != profile_.sink_map) return true;
-    cost[kSinks]++;
-    if (function.name == profile_.sink_function) return true;
-    return reject("sink", "V0403", fmt::format("'{}' acts by itself: only '{}' may write to '{}'", function.name, profile_.sink_function, name), place,
-                  fmt::format("let the policy call prefetch(); it ends in '{}', behind mode, limit and rate", profile_.sink_function));
+    bool sink = name == profile_.sink_map;
+    auto guarded = profile_.guarded.find(name);
+    if (sink) cost[kSinks]++;
+    if (!sink && guarded == profile_.guarded.end()) return true;
+    const std::string& writer = sink ? profile_.sink_function : guarded->second;
+    if (function.name == writer) return true;
+    return reject("sink", "V0403", fmt::format("'{}' acts by itself: only '{}' may write to '{}'", function.name, writer, name), place,
+                  fmt::format("let the policy call prefetch(); acts end in '{}', behind mode, limit and rate", profile_.sink_function));
 }
 
 void CostPass::note_loop(const Function& function, uint32_t slot, uint64_t total) {

@@ -5,9 +5,10 @@
 // Method. The states of a function (place, known constants, iterators) form a graph, found by running the abstract machine
 // with everything but constants forgotten at the beginning of each block. Loops over constants are thereby unrolled. What
 // remains cyclic are loops driven by an open-coded iterator: each way around passes the edge on which the iterator gave an
-// element, which it does at most `total` times from its beginning. The largest cost of a strongly connected part C with
-// iterator X, begun outside of C, is therefore at most
-//     total * (dearest path in C without X's edges that ends at a step of X) + (dearest path in C without them, and on).
+// element, which it does at most `total` times from its beginning. So a walk through a strongly connected part C with
+// iterator X, begun outside of C, is cut by X's edges into at most total + 1 pieces, each a path in C without X's edges:
+//     dearest path from the entry to a step of X + (total - 1) * (dearest path from an element to a step of X)
+//         + (dearest path from an element out of C, and on).
 // Inner loops are parts of C once X's edges are gone, and are bounded in the same way. A part without such an iterator has
 // no bound that this analysis can show: refused.
 #pragma once

@@ -45,9 +45,9 @@ FlowEnd walk(const Object& object, const Profile& profile, const Function& funct
     return {};
 }
 
-SinkSites find_sinks(const Object& object, const Profile& profile, const Function& function, const std::string& policy) {
+SinkSites find_sinks(const Object& object, const Profile& profile, const Function& function, const std::string& map_name, const std::string& policy) {
     SinkSites sites;
-    int sink = object.find_map(profile.sink_map);
+    int sink = object.find_map(map_name);
     sites.end = walk(object, profile, function, Machine::entry(), policy, [&](const State& state, const Insn& insn) {
         if (insn.is_call() && insn.ref == Ref::Function && object.functions[insn.target].name == profile.take_function) sites.takes.push_back(state);
         if (!insn.is_call() || insn.ref != Ref::Helper || insn.target != BPF_FUNC_ringbuf_output) return;

@@ -20,12 +20,12 @@ struct FlowEnd {
 FlowEnd walk(const Object& object, const Profile& profile, const Function& function, const State& entry, const std::string& policy,
              const std::function<void(const State&, const Insn&)>& visit);
 
-// The places that the passes on the sink look at, gathered in one walk over the function that holds it.
+// The places that the passes on a sink look at, gathered in one walk over the function that writes to its map.
 struct SinkSites {
     std::vector<State> sinks;  // before each call that acts
     std::vector<State> takes;  // before each call of the token bucket
     FlowEnd end;
 };
-SinkSites find_sinks(const Object& object, const Profile& profile, const Function& function, const std::string& policy);
+SinkSites find_sinks(const Object& object, const Profile& profile, const Function& function, const std::string& map, const std::string& policy);
 
 }  // namespace rmt::verify

@@ -19,6 +19,17 @@ std::optional<Rejected> check_guard(const Object& object, const Profile& profile
     return std::nullopt;
 }
 
+FlowEnd check_guarded(const Object& object, const Profile& profile, const Manifest& manifest) {
+    for (auto& [map, writer] : profile.guarded) {
+        const Function* function = object.find_function(writer);
+        if (object.find_map(map) < 0 || !function) continue;  // cost.cpp saw that nobody else writes there
+        SinkSites sites = find_sinks(object, profile, *function, map, manifest.source);
+        if (!sites.end.finished()) return sites.end;
+        if (auto rejected = check_guard(object, profile, manifest, *function, sites)) return {rejected, std::nullopt};
+    }
+    return {};
+}
+
 // At each exit the answer is a number other than RMT_MODE_ENFORCE, or is itself what was read from rmt_ctl.mode, or the path
 // took the edge on which what was read equals RMT_MODE_ENFORCE. What else lowers the mode (breaker, agent) can only add
 // paths that answer less; it is tested in the library.

@@ -14,6 +14,9 @@ namespace rmt::verify {
 std::optional<Rejected> check_guard(const Object& object, const Profile& profile, const Manifest& manifest, const Function& function,
                                     const SinkSites& sites);
 
+// The same for the profile's other maps that somebody acts upon.
+FlowEnd check_guarded(const Object& object, const Profile& profile, const Manifest& manifest);
+
 // V0602: the function that answers may say ENFORCE although the control map does not.
 FlowEnd check_mode(const Object& object, const Profile& profile, const Manifest& manifest);
 

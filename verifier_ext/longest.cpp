@@ -143,16 +143,18 @@ bool Solver::solve_cycle(const Part& part, uint32_t stamp, const std::vector<uin
         fits = fits && solve(inner, leave, out);
         for (uint32_t node : component) part_of_[node] = inner_stamp;
         if (!fits) continue;
-        Maybe dearest_round, dearest_end;
+        // Both start where an element was given; the way to the first step starts where the component was entered.
+        Maybe round, end;
+        for (uint32_t node : component)
+            for (const CostEdge& edge : nodes_[node].edges)
+                if (edge.iterator == driver && part_of_[edge.to] == inner_stamp) max_maybe(round, around[edge.to]), max_maybe(end, out[edge.to]);
         for (uint32_t node : component) {
-            max_maybe(dearest_round, around[node]);
-            max_maybe(dearest_end, out[node]);
-        }
-        if (dearest_end) {
-            if (dearest_round)
-                for (size_t i = 0; i < dearest_end->size(); i++)
-                    (*dearest_end)[i] = add_sat((*dearest_end)[i], mul_sat(total, (*dearest_round)[i]));
-            for (uint32_t node : component) value[node] = dearest_end;
+            value[node] = out[node];
+            if (!around[node] || !end || total == 0) continue;
+            Cost all = *around[node];
+            add_cost(all, *end);
+            for (size_t i = 0; round && i < all.size(); i++) all[i] = add_sat(all[i], mul_sat(total - 1, (*round)[i]));
+            max_maybe(value[node], all);
         }
         solved = true;
         break;

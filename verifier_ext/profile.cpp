@@ -56,6 +56,7 @@ Profile make_mm() {
     p.data = {".rodata", ".rodata.*"};
     p.sink_map = "rmt_actions", p.sink_function = "rmt_emit";
     p.mode_function = "rmt_mode_now", p.take_function = "rmt_take", p.control_map = "rmt_ctl";
+    p.guarded = {{"rmt_passed", "rmt_note_passed"}};
     p.handlers = {"rmt_on_fault", "rmt_on_outcome"};
     p.sink_header = RMT_ACTION_HEADER, p.sink_unit = 8, p.max_units = RMT_MAX_PAGES;
     p.mode_enforce = RMT_MODE_ENFORCE;

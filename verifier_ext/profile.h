@@ -51,6 +51,9 @@ struct Profile {
     std::vector<MapRule> maps;
     std::vector<std::string> data;         // data sections; others would become writable maps
     std::string sink_map, sink_function, mode_function, take_function, control_map;
+    // Other ring buffers that somebody acts upon, and the one function that may write to each: behind the mode as well.
+    // What limits them is in who acts (docs/verifier.md).
+    std::map<std::string, std::string> guarded;
     std::vector<std::string> handlers;     // functions that hold the policy's code
     uint32_t sink_header = 0, sink_unit = 0, max_units = 0;
     uint32_t mode_enforce = 0;

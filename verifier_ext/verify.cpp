@@ -88,14 +88,14 @@ Outcome decide(std::span<const uint8_t> bytes, const Manifest& manifest, const V
     const Function& sink = *object.find_function(profile.sink_function);
     uint32_t limit = std::min(manifest.limits.prefetch_per_event, profile.max_units);
     if (options.max_pages) limit = std::min(limit, options.max_pages);
-    SinkSites sites = find_sinks(object, profile, sink, manifest.source);
+    SinkSites sites = find_sinks(object, profile, sink, profile.sink_map, manifest.source);
     if (sites.end.rejected) return *sites.end.rejected;
     if (sites.end.undecided) return *sites.end.undecided;
     RateFact rate;
     if (auto r = check_sink_range(object, profile, manifest, limit, sink, sites, facts.max_pages)) return *r;
     if (auto r = check_rate(object, profile, manifest, sink, sites, rate)) return *r;
     if (auto r = check_guard(object, profile, manifest, sink, sites)) return *r;
-    for (auto check : {check_bucket, check_mode}) {
+    for (auto check : {check_guarded, check_bucket, check_mode}) {
         FlowEnd end = check(object, profile, manifest);
         if (end.rejected) return *end.rejected;
         if (end.undecided) return *end.undecided;

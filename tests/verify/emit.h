@@ -141,3 +141,16 @@ static __noinline int rmt_emit(struct task *t, struct rmt_cgroup *cg)
 #endif
 	return 0;
 }
+
+/* Acted upon as well: by eviction behind the stream. */
+static __noinline int rmt_note_passed(struct task *t, struct rmt_cgroup *cg)
+{
+	if (t->seen++ & 31)
+		return 0;
+#ifndef FAULT_PASSED_MODE
+	if (rmt_mode_now(cg) != RMT_MODE_ENFORCE)
+		return 0;
+#endif
+	bpf_ringbuf_output(&rmt_passed, &t->rec, 16, 0);
+	return 0;
+}

@@ -67,6 +67,11 @@ struct {
 	__uint(max_entries, 1 << 20);
 } rmt_collect SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} rmt_passed SEC(".maps");
+
 #ifndef FAULT_NO_TABLE
 struct entry { struct rmt_range k0; struct rmt_entry_tail tail; __s64 arg[1]; };
 #ifdef FAULT_TABLE_SIZE
@@ -178,11 +183,15 @@ static __always_inline int run(void)
 		return 0;
 	rmt_on_fault(t, cg);
 	rmt_emit(t, cg);
+	rmt_note_passed(t, cg);
 #ifdef FAULT_EMIT_TWICE
 	rmt_emit(t, cg);
 #endif
 #ifdef FAULT_SINK_ELSEWHERE
 	bpf_ringbuf_output(&rmt_actions, &t->rec, RMT_ACTION_HEADER, 0);
+#endif
+#ifdef FAULT_PASSED_ELSEWHERE
+	bpf_ringbuf_output(&rmt_passed, &t->rec, 16, 0);
 #endif
 	return 0;
 }
