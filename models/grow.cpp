@@ -37,7 +37,7 @@ private:
     std::array<uint64_t, kMaxBins / 64> words_ = {};
 };
 
-// A criterion offers: Split best(column, rows...), the leaf's value, and whether a set of rows is pure.
+// A criterion: enter() names some rows; settled(), leaf() and best_split() are about them.
 class Gini {
 public:
     explicit Gini(const GrowInput& input) : in_(input), histogram_(kMaxBins * (kMaxLabels + 1)) {}
@@ -55,12 +55,14 @@ public:
             total_[present_++] = counts[label];
         }
     }
-    bool pure() const { return present_ <= 1; }
+    // Nothing to gain: one label, or no label with enough rows for even the smallest leaf to answer it.
+    bool settled() const {
+        size_t best = most_frequent();
+        return present_ <= 1 || best == present_ || total_[best] < in_.confidence * in_.limits.min_leaf;
+    }
 
     int32_t leaf() const {
-        size_t best = present_;
-        for (size_t i = 0; i < present_; i++)
-            if (label_of_[i] < in_.label_values.size() && (best == present_ || total_[i] > total_[best])) best = i;
+        size_t best = most_frequent();
         auto rows = static_cast<double>(end_ - begin_);
         if (best == present_ || total_[best] < in_.confidence * rows) return in_.none;
         return in_.label_values[label_of_[best]];
@@ -100,6 +102,13 @@ public:
     }
 
 private:
+    size_t most_frequent() const {  // of the labels that may be answered; present_ when there is none
+        size_t best = present_;
+        for (size_t i = 0; i < present_; i++)
+            if (label_of_[i] < in_.label_values.size() && (best == present_ || total_[i] > total_[best])) best = i;
+        return best;
+    }
+
     const GrowInput& in_;
     const uint32_t *begin_ = nullptr, *end_ = nullptr;
     std::vector<uint32_t> histogram_;
@@ -121,7 +130,7 @@ public:
             pure_ &= in_.targets[*row] == in_.targets[*begin];
         }
     }
-    bool pure() const { return pure_; }
+    bool settled() const { return pure_; }
 
     int32_t leaf() const {
         double mean = std::floor(sum_ / static_cast<double>(end_ - begin_) + 0.5);
@@ -190,7 +199,7 @@ private:
     int32_t open_leaf(size_t begin, size_t end, uint32_t depth) {
         criterion_.enter(order_.data() + begin, order_.data() + end);
         int32_t node = tree_.add_leaf(criterion_.leaf());
-        if (depth == in_.limits.max_depth || criterion_.pure() || end - begin < 2 * size_t{in_.limits.min_leaf}) return node;
+        if (depth == in_.limits.max_depth || criterion_.settled() || end - begin < 2 * size_t{in_.limits.min_leaf}) return node;
         Candidate candidate{{}, node, begin, end, depth};
         for (size_t column = 0; column < in_.columns.size(); column++) criterion_.best_split(column, candidate.split);
         if (candidate.split.gain >= 0) queue_.push(candidate);

@@ -27,7 +27,7 @@ struct ImportOptions {
 struct ImportReport {
     Model model;                          // checked and sealed
     std::string format;                   // "rmt_model 1", "xgboost 3.0.0"
-    double margin_bound = 0;              // |fixed point margin - exact margin| is at most this
+    double margin_bound = 0;              // |fixed-point margin - exact sum of the file's float32 leaves| is at most this
     uint32_t fraction_bits = 0;
     std::vector<std::string> notes;       // what a person should know
 };
