@@ -312,7 +312,7 @@ void Machine::load(State& state, const Insn& insn) const {
     } else if (base.on_stack()) {
         v = unknown();
         v.kind = Value::Kind::FrameAny;  // it may be a spilled address
-    } else if (base.kind == Value::Kind::MapValue && base.ref == ctl_ && base.offset + insn.off == 0 && insn.size() == 4 &&
+    } else if (base.kind == Value::Kind::MapValue && base.not_null() && base.ref == ctl_ && base.offset + insn.off == 0 && insn.size() == 4 &&
                insn.mode() == BPF_MEM && !insn.core) {
         v.ctl_mode = true;
     }

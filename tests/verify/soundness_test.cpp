@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// What the verifier accepts is run: no run may execute more than was proved, act more often, or act outside of what was
+// promised. Then the same for every small change of the code that guards the sink.
+#include <elf.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <set>
+
+#include "tests/rmt_test.h"
+#include "tests/verify/interpreter.h"
+#include "tests/verify/samples.h"
+
+using namespace rmt;
+using namespace rmt::verify;
+using namespace rmt::verify::test;
+
+namespace {
+
+Promises promises(const Manifest& m) { return {m.limits.prefetch_per_event, m.limits.prefetch_rate, m.limits.prefetch_window_ns}; }
+
+struct Closest {
+    double insns = 0;
+    uint64_t sinks = 0;
+};
+
+// Runs each program of an accepted object; returns how near to the bound the longest run came.
+Closest check_runs(const std::vector<uint8_t>& bytes, const Manifest& manifest, const Verdict& verdict, int runs) {
+    Decoded decoded = decode(bytes);
+    Closest closest;
+    Interpreter interpreter(decoded.object, mm_profile(), promises(manifest), 7);
+    for (const ProgramFacts& program : verdict.facts()->facts.programs) {
+        if (program.max_insns > 1'000'000) continue;  // a tool; its loop is tried by its own bound below
+        for (int i = 0; i < runs; i++) {
+            Observed seen = interpreter.run(program.name, program.max_insns + 1);
+            INFO(program.name << " run " << i);
+            REQUIRE(seen.violations.empty());
+            REQUIRE(seen.finished);
+            REQUIRE(seen.insns <= program.max_insns);
+            REQUIRE(seen.sinks <= program.max_sinks);
+            for (auto& [name, count] : seen.calls) {
+                INFO(name);
+                auto bound = program.max_calls.find(name);
+                REQUIRE(bound != program.max_calls.end());
+                REQUIRE(count <= bound->second);
+            }
+            closest.insns = std::max(closest.insns, double(seen.insns) / double(program.max_insns));
+            closest.sinks += seen.sinks;
+        }
+    }
+    return closest;
+}
+
+// Where a function's instructions lie in the file.
+std::pair<size_t, size_t> find_code(const std::vector<uint8_t>& bytes, const std::string& function) {
+    auto* head = reinterpret_cast<const Elf64_Ehdr*>(bytes.data());
+    auto* sections = reinterpret_cast<const Elf64_Shdr*>(bytes.data() + head->e_shoff);
+    for (int i = 0; i < head->e_shnum; i++) {
+        if (sections[i].sh_type != SHT_SYMTAB) continue;
+        const char* names = reinterpret_cast<const char*>(bytes.data() + sections[sections[i].sh_link].sh_offset);
+        auto* symbols = reinterpret_cast<const Elf64_Sym*>(bytes.data() + sections[i].sh_offset);
+        for (size_t s = 0; s < sections[i].sh_size / sizeof(Elf64_Sym); s++)
+            if (names + symbols[s].st_name == function && ELF64_ST_TYPE(symbols[s].st_info) == STT_FUNC)
+                return {sections[symbols[s].st_shndx].sh_offset + symbols[s].st_value, symbols[s].st_size};
+    }
+    return {0, 0};
+}
+
+// Small changes of one instruction: gone, another operation, width, constant, register, target.
+std::vector<bpf_insn> mutants_of(const bpf_insn& insn) {
+    std::vector<bpf_insn> list;
+    auto add = [&](auto&& change) {
+        bpf_insn m = insn;
+        change(m);
+        if (std::memcmp(&m, &insn, sizeof(m)) != 0) list.push_back(m);
+    };
+    uint8_t cls = insn.code & 7;
+    add([](bpf_insn& m) { m = {BPF_JMP | BPF_JA, 0, 0, 0, 0}; });
+    for (int by : {-1, 1, 8, -8}) add([&](bpf_insn& m) { m.imm += by; });
+    for (int by : {-1, 1, 2, 4, -4}) add([&](bpf_insn& m) { m.off = static_cast<int16_t>(m.off + by); });
+    add([](bpf_insn& m) { m.dst_reg = (m.dst_reg + 1) % 10; });
+    add([](bpf_insn& m) { m.dst_reg = (m.dst_reg + 9) % 10; });
+    add([](bpf_insn& m) { m.src_reg = (m.src_reg + 1) % 11; });
+    add([](bpf_insn& m) { m.src_reg = (m.src_reg + 10) % 11; });
+    add([](bpf_insn& m) { m.code ^= 8; });  // constant or register
+    if (cls == BPF_JMP || cls == BPF_JMP32) {
+        for (uint8_t op = 0; op < 0xe0; op += 0x10) add([&](bpf_insn& m) { m.code = static_cast<uint8_t>((m.code & 0x0f) | op); });
+        add([&](bpf_insn& m) { m.code = static_cast<uint8_t>((m.code & 0xf8) | (cls == BPF_JMP ? BPF_JMP32 : BPF_JMP)); });
+    }
+    if (cls == BPF_ALU || cls == BPF_ALU64) {
+        for (uint8_t op = 0; op < 0xd0; op += 0x10) add([&](bpf_insn& m) { m.code = static_cast<uint8_t>((m.code & 0x0f) | op); });
+        add([&](bpf_insn& m) { m.code = static_cast<uint8_t>((m.code & 0xf8) | (cls == BPF_ALU ? BPF_ALU64 : BPF_ALU)); });
+    }
+    if (cls == BPF_LDX || cls == BPF_STX || cls == BPF_ST)
+        for (uint8_t size : {BPF_B, BPF_H, BPF_W, BPF_DW}) add([&](bpf_insn& m) { m.code = static_cast<uint8_t>((m.code & 0xe7) | size); });
+    return list;
+}
+
+struct Score {
+    int mutants = 0, refused = 0, accepted = 0, harmful = 0;
+    std::vector<std::string> missed;  // accepted, and a run broke a promise
+};
+
+Score mutate(const std::string& sample, const Manifest& manifest, const std::string& function, int runs) {
+    Score score;
+    auto bytes = read_sample(sample);
+    auto [at, size] = find_code(bytes, function);
+    for (size_t pos = at; pos < at + size; pos += 8) {
+        bpf_insn original;
+        std::memcpy(&original, bytes.data() + pos, 8);
+        for (const bpf_insn& mutant : mutants_of(original)) {
+            auto changed = bytes;
+            std::memcpy(changed.data() + pos, &mutant, 8);
+            Verdict verdict = verify::verify(changed, manifest);
+            score.mutants++;
+            Decoded decoded = decode(changed);
+            bool harmful = false;
+            if (!decoded.rejected) {
+                Interpreter interpreter(decoded.object, mm_profile(), promises(manifest), pos);
+                for (int i = 0; i < runs && !harmful; i++) {
+                    Observed seen = interpreter.run(function, 20'000);
+                    harmful = !seen.violations.empty() || seen.sinks > 1;
+                    if (!harmful || !verdict.accepted()) continue;
+                    score.missed.push_back(fmt::format("{} instruction {} as {:02x} {}{} {} {}: {}", function, (pos - at) / 8, mutant.code, int(mutant.src_reg),
+                                                       int(mutant.dst_reg), mutant.off, mutant.imm, seen.violations.empty() ? "two acts" : seen.violations[0]));
+                }
+            }
+            score.harmful += harmful;
+            (verdict.accepted() ? score.accepted : score.refused)++;
+        }
+    }
+    return score;
+}
+
+}  // namespace
+
+TEST_CASE("no run of an accepted program exceeds what was proved") {
+    for (std::string name : {"sample", "variant_MODE_BOOL", "variant_MODE_SPILLED", "variant_CLAMP_RETURN", "variant_LOOP_CONSTANT"}) {
+        INFO(name);
+        auto bytes = read_sample(name);
+        Verdict verdict = verify::verify(bytes, sample_manifest());
+        REQUIRE(verdict.accepted());
+        Closest closest = check_runs(bytes, sample_manifest(), verdict, 20'000);
+        CHECK(closest.sinks > 0);      // the runs reach the sink,
+        CHECK(closest.insns > 0.5);    // and the bound is not far from what happens
+    }
+    auto bytes = read_sample("handwritten");
+    Verdict verdict = verify::verify(bytes, handwritten_manifest());
+    REQUIRE(verdict.accepted());
+    check_runs(bytes, handwritten_manifest(), verdict, 3'000);
+}
+
+// Faults that the verifier refuses and a run can show: the interpreter is able to see them.
+TEST_CASE("the promises that the runs watch are broken by the faults") {
+    for (auto& [name, id] : faults()) {
+        if (id != "V0401" && id != "V0402" && id != "V0404" && id != "V0501" && id != "V0503" && id != "V0504" && id != "V0601" && id != "V0602") continue;
+        if (name == "EMIT_TWICE") continue;  // two calls of a correct function
+        if (name == "PASSED_MODE") continue; // in another function
+        if (name == "CLAMP_BEFORE_TAKE" || name == "CLAMP_OTHER") continue;  // safe as long as the bucket is: the order is what is refused
+        Decoded decoded = decode(read_sample("fault_" + name));
+        REQUIRE(!decoded.rejected);
+        Interpreter interpreter(decoded.object, mm_profile(), promises(sample_manifest()), 11);
+        bool seen = false;
+        for (int i = 0; i < 100'000 && !seen; i++) {
+            Observed run = interpreter.run("rmt_emit");
+            seen = !run.violations.empty() || run.sinks > 1;
+        }
+        INFO(name);
+        CHECK(seen);
+    }
+}
+
+TEST_CASE("every change of the guarding code that breaks a promise is refused") {
+    for (std::string function : {"rmt_emit", "rmt_mode_now", "rmt_take", "rmt_note_passed"}) {
+        Score score = mutate("sample", sample_manifest(), function, 300);
+        std::printf("%s: %d mutants, %d refused, %d accepted, %d harmful in some run\n", function.c_str(), score.mutants, score.refused, score.accepted, score.harmful);
+        for (auto& line : score.missed) UNSCOPED_INFO(line);
+        CHECK(score.missed.empty());
+        CHECK(score.harmful > 10);
+    }
+}
