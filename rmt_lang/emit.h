@@ -17,9 +17,8 @@ constexpr uint32_t kDefaultPrefetchPerEvent = 16;
 constexpr uint64_t kDefaultPrefetchRate = 100000;
 constexpr uint64_t kDefaultPrefetchWindowNs = 1000000000;
 
-// Bounds of the kernel's that a policy can meet: a collected record is built on the 512 bytes of stack, the state is
-// part of a task storage value.
-constexpr uint32_t kMaxCollectRecord = 256;
+// Bounds of ours: a collected record and the state are part of a task storage value, which every task in scope has.
+constexpr uint32_t kMaxCollectRecord = 1024;
 constexpr uint32_t kMaxTaskState = 16384;
 
 // Bytes of these, with natural alignment, as the generated program has them.

@@ -22,12 +22,12 @@ public:
 
     std::string text() {
         knobs();
+        record();
         state();
         for (size_t i = 0; i < ir_.models.size(); i++) model(ir_.models[i], i);
         for (const Table& t : ir_.tables) table(t);
         actions();
         for (const Table& t : ir_.tables) apply(t);
-        record();
         for (const Handler& h : ir_.handlers) handler(h);
         out_.line("#include \"hooks/" + ir_.domain + "_programs.bpf.h\"");
         return out_.text();
@@ -86,7 +86,7 @@ void Program::state() {
     out_.open("struct rmt_task_state");
     size_t next = 0;
     for (const emit::Member& m : layout.members) {
-        if (m.name.rfind("rmt_", 0) != 0)
+        if (!emit::is_own(m))
             out_.at(line_of(ir_.states.at(next++).span));
         else
             out_.own();

@@ -58,6 +58,7 @@ struct Layout {
     std::vector<Member> members;  // gaps included, named rmt_gap<N>
     uint32_t size = 0;
 };
+inline bool is_own(const Member& m) { return m.name.rfind("rmt_", 0) == 0; }  // a gap, or what the emitter keeps there
 Layout collect_layout(const Ir& ir, const ir::Collect& collect);  // members c<index>_<name>
 Layout state_layout(const Ir& ir);
 

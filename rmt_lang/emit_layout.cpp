@@ -54,6 +54,12 @@ Shape of_item(const Ir& ir, const CollectItem& item) {
                       item.what);
 }
 
+uint32_t alignment(const Ir& ir, const Collect& collect) {
+    uint32_t align = 1;
+    for (const CollectItem& item : collect.items) align = std::max(align, of_item(ir, item).align);
+    return align;
+}
+
 class Builder {
 public:
     void add(const Shape& s, const std::string& name) {
@@ -96,7 +102,12 @@ Layout state_layout(const Ir& ir) {
     const std::vector<std::string> carried = carried_variables(ir);
     for (const std::string& v : carried) variables += " __s64 " + v + ";";
     if (!carried.empty()) b.add({"struct {" + variables + " }", "", static_cast<uint32_t>(8 * carried.size()), 8}, "rmt_var");
-    if (ir.states.empty() && carried.empty()) b.add(of_scalar(Scalar::U8), "rmt_gap0");
+    const Collect* collect = find_collect(ir);
+    if (collect) {
+        const uint32_t size = collect_layout(ir, *collect).size;
+        b.add({"struct rmt_collect_record", "", size, alignment(ir, *collect)}, "rmt_record");
+    }
+    if (ir.states.empty() && carried.empty() && !collect) b.add(of_scalar(Scalar::U8), "rmt_gap0");
     return b.finish();
 }
 

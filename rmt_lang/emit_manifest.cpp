@@ -124,7 +124,7 @@ private:
         ManifestCollect m{{}, layout.size, c.sample};
         size_t item = 0;
         for (const emit::Member& member : layout.members)
-            if (member.name.rfind("rmt_gap", 0) != 0) m.fields.push_back(collected(c.items.at(item++), member.offset));
+            if (!emit::is_own(member)) m.fields.push_back(collected(c.items.at(item++), member.offset));
         return m;
     }
 
@@ -133,7 +133,7 @@ private:
         std::vector<ManifestField> all;
         size_t next = 0;
         for (const emit::Member& member : emit::state_layout(ir_).members) {
-            if (member.name.rfind("rmt_", 0) == 0) continue;  // gaps and variables of loops
+            if (emit::is_own(member)) continue;
             const State& s = ir_.states.at(next++);
             const uint32_t at = member.offset;
             all.push_back(std::visit(

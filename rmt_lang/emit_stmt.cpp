@@ -183,20 +183,17 @@ void Statements::collect_item(const CollectItem& item, const std::string& to) {
                item.what);
 }
 
+// The record is built in the task's state: the 512 bytes of stack are shared by the whole chain of calls. Its gaps are
+// zero from the beginning and stay so.
 void Statements::operator()(const Collect& n) {
     out_.open(n.sample > 1 ? "if (bpf_get_prandom_u32() % " + std::to_string(n.sample) + " == 0)" : "");
-    out_.line("struct rmt_collect_record rmt_record;");
     size_t item = 0;
     for (const Member& m : collect_layout(scope_.ir, n).members) {
-        const std::string to = "rmt_record." + m.name;
-        if (m.name.rfind("rmt_gap", 0) == 0) {
-            out_.line("__builtin_memset(" + to + ", 0, sizeof(" + to + "));");
-            continue;
-        }
+        if (is_own(m)) continue;
         out_.at(line_of(n.items.at(item).span));
-        collect_item(n.items[item++], to);
+        collect_item(n.items[item++], "st->rmt_record." + m.name);
     }
-    out_.line("rmt_collect_out(ev, &rmt_record, sizeof(rmt_record));");
+    out_.line("rmt_collect_out(ev, &st->rmt_record, sizeof(st->rmt_record));");
     out_.close();
 }
 

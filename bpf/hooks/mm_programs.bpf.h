@@ -493,7 +493,7 @@ int rmt_twin(struct rmt_twin *in)
 	if (!t || !cg)
 		return 1;
 	if (in->reset) {
-		__builtin_memset(&t->state, 0, sizeof(t->state));
+		rmt_zero(&t->state, sizeof(t->state));
 		t->seen = 0;
 	}
 	t->cgroup = id;

@@ -67,15 +67,21 @@ static __always_inline __s64 rmt_sub64(__s64 a, __s64 b)
 	return difference;
 }
 
+/* By halves: clang knows the usual test, ub > ~0 / ua, and turns it into a 128-bit multiply that BPF does not have. */
 static __always_inline __s64 rmt_mul64(__s64 a, __s64 b)
 {
-	__u64 ua = rmt_magnitude(a), ub = rmt_magnitude(b);
+	__u64 ua = rmt_magnitude(a), ub = rmt_magnitude(b), cross, low, product;
 	int negative = (a ^ b) < 0;
 
-	/* Two factors below 2^31 cannot overflow; the division is for the rare others. */
-	if ((ua | ub) >> 31 && ua && ub > ~0ull / ua)
+	if (ua >> 32 && ub >> 32)
 		return negative ? RMT_S64_MIN : RMT_S64_MAX;
-	return rmt_signed(ua * ub, negative);
+	/* One of the two terms is 0, so the sum fits. */
+	cross = (ua >> 32) * (__u32)ub + (__u32)ua * (ub >> 32);
+	low = (__u64)(__u32)ua * (__u32)ub;
+	product = low + (cross << 32);
+	if (cross >> 32 || product < low)
+		return negative ? RMT_S64_MIN : RMT_S64_MAX;
+	return rmt_signed(product, negative);
 }
 
 /* Towards zero; by zero is zero. */

@@ -76,8 +76,9 @@
 #define RMT_RING_EXPORT_LARGE(to, ring, n, p)                               \
 	do {                                                                \
 		__u32 rmt_head_ = (ring).head;                              \
-		_Pragma("unroll") for (int rmt_i_ = 0; rmt_i_ < (n); rmt_i_++) \
-			(to)[rmt_i_] = (ring).v[(rmt_head_ - rmt_i_) & ((p) - 1)]; \
+		int rmt_i_;                                                 \
+		bpf_for(rmt_i_, 0, (n))                                     \
+			(to)[rmt_i_] = (ring).v[(rmt_head_ - (__u32)rmt_i_) & ((p) - 1)]; \
 	} while (0)
 
 /* Exponentially weighted mean, weight 1/n of each sample; `sum` is n times the mean, so that small steps are not lost.
@@ -105,6 +106,20 @@ static __always_inline __s64 rmt_ewma_mean(const struct rmt_ewma *ewma, __s64 n)
 static __always_inline void rmt_count_feed(__u64 *count, __s64 amount)
 {
 	*count = rmt_sat_u64(rmt_add64((__s64)*count, amount));
+}
+
+/* Zeroes a task's state. Byte by byte when it is large: clang calls a library for more than 128 stores. */
+static __always_inline void rmt_zero(void *state, const __u32 size)
+{
+	__u8 *byte = state;
+	int i;
+
+	if (size <= 512) {
+		__builtin_memset(state, 0, size);
+		return;
+	}
+	bpf_for(i, 0, size)
+		byte[i] = 0;
 }
 
 /* prefetch(n, step): base + step, base + 2 step, ... n pages, at most `most`, a constant. Each page is computed from the
