@@ -21,11 +21,11 @@ const Case kCases[] = {
     {{1, 4, 256}, {.depth = 4, .inputs = 2, .span = 8, .complete = true}},
     {{1, 8, 1024}, {.depth = 8, .inputs = 4, .span = 64}},
     {{1, 8, 1024}, {.depth = 8, .inputs = 15, .span = RMT_MODEL_LIMIT, .complete = true}},
-    {{1, 12, 8192}, {.depth = 12, .inputs = 9, .span = 30000, .complete = true}},
+    {{1, 12, 8192}, {.depth = 12, .inputs = 9, .span = 30000, .complete = true, .bisect = true}},
     {{1, 16, 131072}, {.depth = 16, .inputs = 8, .span = 1000000, .complete = true}},
     {{4, 4, 256}, {.kind = ModelKind::Forest, .trees = 3, .depth = 4, .inputs = 3, .span = 16, .shift = 0}},
     {{16, 8, 4096}, {.kind = ModelKind::Forest, .trees = 13, .depth = 7, .inputs = 8, .span = 500, .shift = 20}},
-    {{16, 8, 4096}, {.kind = ModelKind::Forest, .trees = 16, .depth = 6, .inputs = 5, .span = 500, .complete = true, .link = Link::Positive}},
+    {{16, 8, 4096}, {.kind = ModelKind::Forest, .trees = 16, .depth = 6, .inputs = 5, .span = 500, .complete = true, .bisect = true, .link = Link::Positive}},
     {{100, 8, 65536}, {.kind = ModelKind::Forest, .trees = 100, .depth = 8, .inputs = 10, .span = RMT_MODEL_LIMIT, .complete = true, .shift = 12}},
 };
 

@@ -17,6 +17,7 @@ struct RandomShape {
     uint32_t inputs = 4;
     int64_t span = 64;          // inputs trained on -span..span
     bool complete = false;      // every leaf at full depth
+    bool bisect = false;        // thresholds near the middle of what reaches a node: every leaf is reached, no branch is predictable
     Link link = Link::Round;
     uint32_t shift = 0;
 };
@@ -25,14 +26,23 @@ inline int64_t between(std::mt19937_64& random, int64_t lo, int64_t hi) {
     return lo + static_cast<int64_t>(random() % static_cast<uint64_t>(hi - lo + 1));
 }
 
-inline int32_t add_random(std::mt19937_64& random, const RandomShape& shape, int64_t leaf_limit, Tree& tree, uint32_t depth) {
+using Box = std::vector<std::pair<int64_t, int64_t>>;  // of the inputs that reach a node
+
+inline int32_t add_random(std::mt19937_64& random, const RandomShape& shape, int64_t leaf_limit, Tree& tree, uint32_t depth, const Box& box) {
     int32_t node = tree.add_leaf(static_cast<int32_t>(between(random, -leaf_limit, leaf_limit - 1)));
     if (depth == shape.depth || (!shape.complete && depth > 0 && random() % 5 == 0)) return node;
     tree.value[node] = 0;
-    tree.feature[node] = static_cast<int32_t>(random() % shape.inputs);
-    tree.threshold[node] = static_cast<int32_t>(std::min<int64_t>(between(random, -shape.span, shape.span), RMT_MODEL_MAX));
-    int32_t left = add_random(random, shape, leaf_limit, tree, depth + 1);
-    int32_t right = add_random(random, shape, leaf_limit, tree, depth + 1);
+    auto feature = static_cast<size_t>(random() % shape.inputs);
+    auto [lo, hi] = box[feature];
+    int64_t threshold = between(random, -shape.span, shape.span);
+    if (shape.bisect) threshold = lo + (hi - lo) / 2 + (hi - lo >= 16 ? between(random, -(hi - lo) / 16, (hi - lo) / 16) : 0);
+    tree.feature[node] = static_cast<int32_t>(feature);
+    tree.threshold[node] = static_cast<int32_t>(std::min<int64_t>(threshold, RMT_MODEL_MAX));
+    Box below = box, above = box;
+    below[feature].second = std::min(hi, threshold);
+    above[feature].first = std::min(hi, threshold + 1);
+    int32_t left = add_random(random, shape, leaf_limit, tree, depth + 1, below);
+    int32_t right = add_random(random, shape, leaf_limit, tree, depth + 1, above);
     tree.left[node] = left;
     tree.right[node] = right;
     return node;
@@ -51,7 +61,7 @@ inline Model random_model(std::mt19937_64& random, const RandomShape& shape) {
         model.base = between(random, -1000000, 1000000);
         if (shape.link == Link::Positive) model.output = {OutputKind::Class, "u8", 0, 1, {}};
     }
-    for (uint32_t i = 0; i < shape.trees; i++) add_random(random, shape, leaf_limit, model.trees.emplace_back(), 0);
+    for (uint32_t i = 0; i < shape.trees; i++) add_random(random, shape, leaf_limit, model.trees.emplace_back(), 0, Box(shape.inputs, {-shape.span, shape.span}));
     seal(model);
     return model;
 }
