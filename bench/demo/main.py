@@ -62,12 +62,12 @@ def parse_arguments(argv):
                    help=f"of {', '.join(WORKLOADS)} (default: {','.join(DEFAULT_WORKLOADS)})")
     p.add_argument("--policies", type=_names(VARIANTS), default=list(DEFAULT_POLICIES), metavar="A,B",
                    help=f"of {', '.join(VARIANTS)} (default: {','.join(DEFAULT_POLICIES)}); the first is the reference")
-    p.add_argument("--reps", type=_at_least(1), default=5, help="repetitions (default 5)")
+    p.add_argument("--reps", type=_at_least(1), default=None, help="repetitions (default 5)")
     p.add_argument("--seconds", type=_at_least(1), default=None,
                    help="begin no repetition that would end later than this; at least 2 are made")
-    p.add_argument("--footprint", type=_at_least(32), default=96, metavar="MB",
+    p.add_argument("--footprint", type=_at_least(32), default=None, metavar="MB",
                    help="memory that a workload uses; its limit is half of it (default 96)")
-    p.add_argument("--passes", type=_at_least(2), default=3, help="passes of each run; the first is not counted as steady")
+    p.add_argument("--passes", type=_at_least(2), default=None, help="passes of each run (default 3); the time is that of all but the first")
     p.add_argument("--json", action="store_true", help="print one document with every repetition's figures")
     p.add_argument("--svg", metavar="FILE", default=None, help="the picture (default: demo.svg in the build folder)")
     p.add_argument("--build", metavar="DIR", default=os.path.join(ROOT, "build"), help=argparse.SUPPRESS)
@@ -83,9 +83,15 @@ def parse_arguments(argv):
     return a
 
 
+def settle(args, slow):
+    """Fills in what was not given. In a VM each run takes many times as long."""
+    reps, footprint, passes = (1, 64, 2) if slow else (5, 96, 3)
+    args.reps, args.footprint, args.passes = args.reps or reps, args.footprint or footprint, args.passes or passes
+
+
 def swap_bytes(args):
     """Four times the largest memory that a workload fills."""
-    return int(4 * args.footprint * max(WORKLOADS[w].buffer_factor for w in args.workloads)) << 20
+    return int(4 * (args.footprint or 96) * max(WORKLOADS[w].buffer_factor for w in args.workloads)) << 20
 
 
 def rotated(items, by):
@@ -204,8 +210,11 @@ def main(argv):
                 say(f"this host cannot: {r}")
             if args.emulated:
                 return CANNOT
+            settle(args, slow=True)
             return emulated.run(args, ROOT, scratch)
+        settle(args, slow=args.emulated)
         with Journal() as journal:
+            journal.add("folder", scratch)
             return here(args, journal, scratch)
     except Busy as e:
         say(str(e))

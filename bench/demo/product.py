@@ -57,14 +57,16 @@ class Product:
         absent = self.missing()
         if absent:
             raise ProductError(f"{absent[0]} is not built; run scripts/demo, which builds it")
-        told, _ = self.doctor()
-        return []
+        told = self.doctor()
+        if told["usable"]:
+            return []
+        return [f"{f['name']}: {f['detail']}" for f in told["host"] if not f["ok"] and f["name"] != "swap"] + [told["verdict"]]
 
     def doctor(self):
         done = subprocess.run([self.load_tool, "doctor", "-j"], capture_output=True, text=True, stdin=subprocess.DEVNULL,
                               timeout=60, check=False)
         try:
-            return json.loads(done.stdout), done.returncode
+            return json.loads(done.stdout)
         except ValueError:
             raise ProductError(f"rmt-load doctor -j printed no JSON (status {done.returncode}): {done.stderr.strip()}") from None
 
@@ -85,7 +87,7 @@ class Product:
         if variant.name not in self._compiled:
             name = NAME + variant.name
             if self.packages:
-                self._compiled[variant.name] = os.path.join(self.packages, name + ".rmtpkg")
+                self._compiled[variant.name] = os.path.join(self.packages, name + ".rmtp")
             else:
                 self._compiled[variant.name] = self.compile(variant, self.scratch)
         return self._compiled[variant.name]
@@ -97,7 +99,7 @@ class Product:
             text = rename_policy(f.read(), name)
         with open(source, "w") as f:
             f.write(text)
-        package = os.path.join(folder, name + ".rmtpkg")
+        package = os.path.join(folder, name + ".rmtp")
         self.call("compile", source, "-o", package)
         return package
 
@@ -105,8 +107,8 @@ class Product:
         return Active(self, variant, cgroup, model, mode, agent)
 
     def train(self, samples, out):
-        self.call("model", "train", *samples, "--label", LABEL, "--inputs", INPUTS, "-o", out)
-        return out
+        """Trains a model on a file of collected faults; what the trainer says about it."""
+        return self.call("model", "train", samples, "--label", LABEL, "--inputs", INPUTS, "--name", MODEL, "-o", out)
 
 
 class Active:

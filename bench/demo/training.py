@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The earlier run that the trained model comes from: each workload once, the policy in shadow, its faults collected."""
+"""The earlier run that the trained model comes from: each workload once, the policy in shadow, its faults collected. One model
+for all of them."""
 import os
 import time
 
@@ -12,27 +13,30 @@ from .workloads import run, start
 PASSES = 1
 
 
-def collect(bench, workload, scratch):
-    """Runs a workload without any prefetching and keeps what the policy saw; the file of samples."""
-    out = os.path.join(scratch, f"{workload.name}.npy")
+def collect(bench, workloads, out):
+    """Runs the workloads, one after the other, without any prefetching, and keeps what the policy saw in a file."""
     variant = VARIANTS["learned"]
     bench.journal.set_tunable("/proc/sys/vm/page-cluster", 0)
     memcg = Memcg(bench.journal, bench.hierarchy, bench.limit_mb << 20)
     active = None
     try:
         active = bench.product.activate(variant, memcg.path, mode="shadow", agent=False)
-        collector, entry = start(bench.journal, [bench.product.load_tool, "collect", NAME + variant.name, "-o", out])
+        with open(out + ".log", "wb") as log:
+            collector, entry = start(bench.journal, [bench.product.load_tool, "collect", NAME + variant.name, "-o", out],
+                                     stdout=log, stderr=log)
         try:
-            outcome = run(bench.journal, workload.command(bench.binary, bench.footprint_mb, PASSES), memcg)
+            for w in workloads:
+                say(f"collecting the faults of an earlier run: {w.title}")
+                outcome = run(bench.journal, w.command(bench.binary, bench.footprint_mb, PASSES), memcg)
+                if outcome.error:
+                    raise ProductError(f"collecting faults: {w.title} {outcome.error}")
         finally:
             stop_process(*entry[1].values())
             collector.poll()
             bench.journal.drop(entry)
-        if outcome.error:
-            raise ProductError(f"collecting faults: {workload.title} {outcome.error}")
         if not os.path.exists(out):
-            raise ProductError(f"rmt-load collect wrote no {out}")
-        return out
+            with open(out + ".log") as log:
+                raise ProductError(f"rmt-load collect wrote nothing: {log.read().strip()}")
     finally:
         if active:
             active.stop()
@@ -42,10 +46,9 @@ def collect(bench, workload, scratch):
 def train_model(bench, workloads, scratch):
     """The file of one model for all workloads."""
     begin = time.monotonic()
-    samples = []
-    for w in workloads:
-        say(f"collecting the faults of an earlier run: {w.title}")
-        samples.append(collect(bench, w, scratch))
-    model = bench.product.train(samples, os.path.join(scratch, "next_delta.json"))
-    say(f"trained a model on them; {time.monotonic() - begin:.1f} s in all")
+    samples, model = (os.path.join(scratch, name) for name in ("faults.npy", "next_delta.json"))
+    collect(bench, workloads, samples)
+    for line in bench.product.train(samples, model).splitlines():
+        say(line.strip())
+    say(f"the model of the earlier run is ready after {time.monotonic() - begin:.1f} s")
     return model

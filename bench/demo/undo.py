@@ -8,6 +8,7 @@ import ctypes
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -101,6 +102,8 @@ def take_back(kind, value):
     elif kind == "file":
         if os.path.exists(value):
             os.unlink(value)
+    elif kind == "folder":
+        shutil.rmtree(value, ignore_errors=True)
     elif kind == "cgroup":
         remove_cgroup(value)
     elif kind == "tunable":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Variant:
     name: str
     title: str
-    page_cluster: int = 0
+    page_cluster: int = 3  # as a host has it; the agent of a policy turns it off while it acts
     policy: str = ""       # file in policies/ (without .rmt); empty: the kernel alone
     model: str = ""        # "trained": by an earlier run; "": none at the start
     trail: bool = True     # the agent pages out behind the stream
@@ -15,8 +15,8 @@ class Variant:
 
 
 VARIANTS = {v.name: v for v in (
-    Variant("linux", "Linux readahead", page_cluster=3, color="#8d99ae"),
-    Variant("none", "no readahead", color="#cbd2dc"),
+    Variant("linux", "Linux readahead", color="#8d99ae"),
+    Variant("none", "no readahead", page_cluster=0, color="#cbd2dc"),
     Variant("leap", "Leap", policy="leap", color="#e9a23b"),
     Variant("learned", "RMT, trained", policy="learned_prefetch", model="trained", color="#1b7f79"),
     Variant("fresh", "RMT, from nothing", policy="learned_prefetch", color="#6cc0b8"),
