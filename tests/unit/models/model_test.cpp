@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "models/model.h"
 
+#include <fstream>
+#include <iterator>
+
 #include "models/sha256.h"
 #include "tests/models/random_model.h"
 #include "tests/rmt_test.h"
@@ -138,4 +141,13 @@ TEST_CASE("artefact: deep nesting is refused, not recursed into") {
     auto model = parse_model(std::string(100000, '['));
     REQUIRE_FALSE(model);
     CHECK_THAT(model.error().message, ContainsSubstring("M0101"));
+}
+
+TEST_CASE("artefact: the example of the documentation is one") {
+    std::ifstream file(RMT_SOURCE_DIR "/docs/models.md");
+    const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    size_t begin = text.find("```json\n");
+    REQUIRE(begin != std::string::npos);
+    auto model = parse_model(text.substr(begin + 8, text.find("```", begin + 8) - begin - 8));
+    CHECK((model ? "" : model.error().message) == "");
 }
