@@ -111,7 +111,7 @@ static __always_inline void rmt_count_feed(__u64 *count, __s64 amount)
 /* Zeroes a task's state. Byte by byte when it is large: clang calls a library for more than 128 stores. */
 static __always_inline void rmt_zero(void *state, const __u32 size)
 {
-	__u8 *byte = state;
+	__u8 *byte = (__u8 *)state;
 	int i;
 
 	if (size <= 512) {

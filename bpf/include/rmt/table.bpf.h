@@ -44,7 +44,7 @@ static __always_inline void *rmt_table_now(void *outer)
 
 static __always_inline void rmt_table_hit(void *hits, __u32 slot)
 {
-	__u64 *count = bpf_map_lookup_elem(hits, &slot);
+	__u64 *count = (__u64 *)bpf_map_lookup_elem(hits, &slot);
 
 	if (count)
 		*count += 1;
