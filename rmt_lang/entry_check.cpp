@@ -55,13 +55,13 @@ private:
         if (!resolved) return std::nullopt;
         const auto* s = std::get_if<AstString>(&resolved->node);
         if (!s) {
-            error("E0409", e.span, fmt::format("key '{}' is a string, '{}' is none", key_.name, source_.slice(e.span)), "",
+            error("E0408", e.span, fmt::format("key '{}' is a string, '{}' is none", key_.name, source_.slice(e.span)), "",
                   "write it in quotes, or '*' for any");
             return std::nullopt;
         }
         const bool prefix = key_.match == MatchKind::Prefix;
         if (const std::string why = text_key_problem(s->text, prefix); !why.empty()) {
-            error("E0410", e.span, why);
+            error("E0409", e.span, why);
             return std::nullopt;
         }
         return KeyText{s->text, prefix};
@@ -71,7 +71,7 @@ private:
         const AstExpr* resolved = reader_.resolve(e);
         if (!resolved) return std::nullopt;
         if (std::holds_alternative<AstString>(resolved->node)) {
-            error("E0409", e.span, fmt::format("key '{}' is {}, not a string", key_.name, key_.type), "",
+            error("E0408", e.span, fmt::format("key '{}' is {}, not a string", key_.name, key_.type), "",
                   key_.values.empty() ? "" : fmt::format("one of: {}", names_.list()));
             return std::nullopt;
         }
@@ -79,7 +79,7 @@ private:
         if (!c) return std::nullopt;
         const bool wants_bool = key_.type == "bool";
         if (!key_.values.empty() && !c->named && !(wants_bool && c->is_bool)) {
-            error("E0409", e.span, fmt::format("key '{}' is matched by name", key_.name), fmt::format("one of: {}", names_.list()));
+            error("E0408", e.span, fmt::format("key '{}' is matched by name", key_.name), fmt::format("one of: {}", names_.list()));
             return std::nullopt;
         }
         if ((c->is_bool && !wants_bool) || !unit_fits(key_.type, *c)) {

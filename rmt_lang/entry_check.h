@@ -17,7 +17,7 @@ struct KeyReader {
     std::function<std::optional<Constant>(const AstExpr&, const Names*)> constant;
 };
 
-// Reports E0304, E0403, E0404, E0405, E0409, E0410.
+// Reports E0304, E0403, E0404, E0405, E0408, E0409.
 std::optional<KeyMatch> check_key(const AstPattern& pattern, const ManifestKey& key, const KeyReader& reader,
                                   const Source& source, Diagnostics& diagnostics);
 

@@ -90,7 +90,12 @@ private:
 
     void comment() {
         const size_t begin = pos_;
-        while (pos_ < text_.size() && text_[pos_] != '\n') pos_++;
+        for (; pos_ < text_.size() && text_[pos_] != '\n'; pos_++) {
+            const auto c = static_cast<unsigned char>(text_[pos_]);
+            if (c < 0x20 && c != '\t' && c != '\r')
+                diagnostics_.error("E0007", {static_cast<uint32_t>(pos_), static_cast<uint32_t>(pos_ + 1)},
+                                   "a control character in a comment", "", "remove it");
+        }
         std::string text(text_.substr(begin, pos_ - begin));
         while (text.back() == ' ' || text.back() == '\t' || text.back() == '\r') text.pop_back();
         out_.comments.push_back({span_from(begin), std::move(text), last_end_, line_start_, blank_});
@@ -208,13 +213,14 @@ private:
             }
             value += text_[pos_++];
         }
-        if (peek() == '"') {
+        const bool closed = peek() == '"';
+        if (closed) {
             pos_++;
         } else {
             diagnostics_.error("E0002", span_from(begin), "this string has no end", "'\"' expected on the same line",
                                "close it with '\"'");
         }
-        push(Tok::String, begin, std::move(value));
+        push(Tok::String, begin, std::move(value)).broken = !closed;
         return true;
     }
 
@@ -255,6 +261,7 @@ private:
                                                          : fmt::format("'{}'", static_cast<char>(c));
         diagnostics_.error("E0001", span_from(begin), fmt::format("{} is not part of the language", what), "",
                            c >= 0x80 ? "such characters may stand in strings and comments only" : "remove it");
+        push(Tok::Bad, begin);
     }
 
     std::string_view text_;

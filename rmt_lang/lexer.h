@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Text -> tokens. Knows numbers with their units, strings, dotted names, `$NAME`, addresses and comments; knows no
-// grammar. Always ends with one End token; bytes that are no token are reported (E00xx) and skipped, so that the
-// parser sees the rest.
+// grammar. Always ends with one End token; bytes that are no token are reported (E00xx) and stand as a Bad token.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +17,7 @@ enum class Tok {
     LBrace, RBrace, LParen, RParen, LBracket, RBracket, Comma, Semicolon, Colon, DotDot, Arrow,
     Assign, Eq, Ne, Lt, Le, Gt, Ge, Plus, Minus, Star, Slash, Percent, Amp, Pipe, Caret, Tilde, Bang,
     AndAnd, OrOr, Shl, Shr,
+    Bad,  // bytes that are no token; they were reported, the parser adds nothing
 };
 
 // Written unit of a number. A number keeps the unit that it was written with, so that it can be printed again.
@@ -32,6 +32,7 @@ struct Token {
     int64_t value = 0;      // Int: as written, before the unit
     WrittenUnit unit = WrittenUnit::None; // Int
     bool hex = false;       // Int: written 0x...
+    bool broken = false;    // String without its end; it was reported
     bool line_start = false;    // first token of its line
     bool blank_before = false;  // an empty line stands before it
 };

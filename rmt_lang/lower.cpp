@@ -82,10 +82,14 @@ bool Lowerer::header(const AstPolicy& policy) {
     const AstDomain* domain = nullptr;
     for (const AstItem& item : policy.items) {
         std::string once = item.node.index() < std::size(kOnce) && kOnce[item.node.index()] ? kOnce[item.node.index()] : "";
-        if (const auto* on = std::get_if<AstOn>(&item.node)) once = "on " + on->event.text;
+        Span span = item.span;
+        if (const auto* on = std::get_if<AstOn>(&item.node)) {
+            once = "on " + on->event.text;
+            span.end = on->event.span.end;
+        }
         if (once.empty()) continue;
-        const auto [it, fresh] = items_seen_.emplace(once, item.span);
-        if (!fresh) error_with("E0204", item.span, fmt::format("'{}' stands twice in the policy", once), "", it->second, "here before");
+        const auto [it, fresh] = items_seen_.emplace(once, span);
+        if (!fresh) error_with("E0204", span, fmt::format("'{}' stands twice in the policy", once), "", it->second, "here before");
         if (const auto* d = std::get_if<AstDomain>(&item.node); d && fresh) domain = d;
     }
     if (!domain) {
@@ -313,7 +317,7 @@ std::optional<CheckedIr> Lowerer::run() {
     for (const AstTable* t : items_of<AstTable>(*policy)) declare_table(*t);
     for (size_t i = 0; i < actions.size(); i++) lower_action(*actions[i], static_cast<uint32_t>(i));
     for (const AstItem& item : policy->items)
-        if (const auto* on = std::get_if<AstOn>(&item.node)) lower_handler(*on, item.span);
+        if (const auto* on = std::get_if<AstOn>(&item.node)) lower_handler(*on, {item.span.begin, on->event.span.end});
     if (items_of<AstOn>(*policy).empty())
         error("E0201", policy->name.span, fmt::format("policy '{}' handles no event", policy->name.text), "", "write on mm.fault { ... }");
     if (!diagnostics_.has_errors()) check_calls();

@@ -429,6 +429,10 @@ bool Lowerer::is_name_only(const AstExpr& e) const {
 }
 
 std::optional<std::pair<Typed, Typed>> Lowerer::operands(const AstBinary& ast) {
+    if (std::holds_alternative<AstString>(ast.right->node)) {  // one message: about the text on the left, or the string
+        if (expr(*ast.left)) expr(*ast.right);
+        return std::nullopt;
+    }
     if (is_name_only(*ast.left) && !is_name_only(*ast.right)) {
         auto right = expr(*ast.right);
         if (!right) return std::nullopt;

@@ -114,7 +114,7 @@ void Lowerer::local_statement(const AstLocal& local, Span span, ir::Block& out) 
 void Lowerer::assignment(const AstAssign& assign, Span span, ir::Block& out) {
     const auto* ref = std::get_if<AstRef>(&assign.target.node);
     if (!ref) {
-        error("E0219", assign.target.span, fmt::format("'{}' cannot be assigned to", text(assign.target.span)), "",
+        error("E0217", assign.target.span, fmt::format("'{}' cannot be assigned to", text(assign.target.span)), "",
               std::holds_alternative<AstIndex>(assign.target.node) ? "a ring changes by `push RING, VALUE;`" : "the left side is a state variable or a `var`");
         return;
     }
@@ -122,7 +122,7 @@ void Lowerer::assignment(const AstAssign& assign, Span span, ir::Block& out) {
     if (const LocalSymbol* local = find_local(name)) {
         if (!local->valid) return;
         if (!local->is_mutable) {
-            error_with("E0219", assign.target.span, fmt::format("'{}' is fixed by `let`, it cannot be assigned to", name), "", local->span,
+            error_with("E0217", assign.target.span, fmt::format("'{}' is fixed by `let`, it cannot be assigned to", name), "", local->span,
                        "declared here", "declare it with `var`");
             return;
         }
@@ -138,7 +138,7 @@ void Lowerer::assignment(const AstAssign& assign, Span span, ir::Block& out) {
                                                      [&](const ir::Param& p) { return p.name == name; });
     const bool field = find_field(*domain_, name) != nullptr;
     if (param || field) {
-        error("E0219", assign.target.span, fmt::format("'{}' is {}, it cannot be assigned to", name, param ? "a parameter" : "a field of the event"), "",
+        error("E0217", assign.target.span, fmt::format("'{}' is {}, it cannot be assigned to", name, param ? "a parameter" : "a field of the event"), "",
               "copy it to a `var` and change that");
         return;
     }

@@ -75,7 +75,7 @@ std::optional<ir::Key> Lowerer::lower_key(const AstKey& ast) {
         return std::nullopt;
     }
     if (std::string(possible).find(match) == std::string::npos) {
-        error("E0303", ast.subject.span, fmt::format("'{}' is {}, which cannot be matched by '{}'", key.name, key_type(key), match),
+        error("E0303", ast.subject.span, fmt::format("'{}' is {}{}, which cannot be matched by '{}'", key.name, kind == KeyKind::Named && key_type(key) == "enum" ? "an " : "", key_type(key), match),
               fmt::format("one of: {}", possible));
         return std::nullopt;
     }
@@ -124,9 +124,9 @@ void Lowerer::declare_table(const AstTable& ast) {
         if (const auto size = plain_constant(*ast.size, "the size of a table", 1, kMaxEntries, "E0315")) t.size = static_cast<uint32_t>(*size);
     }
     if (ast.entries.size() > t.size)
-        error("E0408", ast.entries[t.size].span, fmt::format("{} has {} entries, its size is {}", quoted, ast.entries.size(), t.size),
+        error("E0407", ast.entries[t.size].span, fmt::format("{} has {} entries, its size is {}", quoted, ast.entries.size(), t.size),
               "the first that does not fit", ast.size ? "give it a larger size" : fmt::format("a table has at most {} entries", kMaxEntries));
-    if (t.keys.size() == ast.keys.size() && t.actions.size() == ast.actions.size()) lower_entries(ast, t);
+    if (!t.keys.empty() && t.keys.size() == ast.keys.size() && t.actions.size() == ast.actions.size()) lower_entries(ast, t);
     const bool valid = diagnostics_.error_count() == errors;
     symbols_[ast.name.text].valid = valid;
     out_.tables.push_back(std::move(t));
@@ -221,10 +221,9 @@ void Lowerer::lower_entries(const AstTable& ast, ir::Table& out) {
         const auto earlier = std::find_if(out.entries.begin(), out.entries.end(),
                                           [&](const ir::Entry& e) { return covers(e.keys, entry->keys, bounds); });
         if (earlier != out.entries.end()) {
-            Span before = earlier->span;
-            for (const AstEntry& b : ast.entries)
-                if (b.span == earlier->span && !b.patterns.empty()) before = join(b.patterns.front().span, b.patterns.back().span);
-            error_with("E0401", a.span, "this entry can never match", "unreachable", before, "this earlier entry already covers it",
+            auto patterns = [](const AstEntry& e) { return join(e.patterns.front().span, e.patterns.back().span); };
+            const auto before = std::find_if(ast.entries.begin(), ast.entries.end(), [&](const AstEntry& e) { return e.span == earlier->span; });
+            error_with("E0401", patterns(a), "this entry can never match", "unreachable", patterns(*before), "this earlier entry already covers it",
                        "move it above that entry, or narrow that entry; entries are tried in the order written");
         }
         out.entries.push_back(std::move(*entry));

@@ -77,7 +77,7 @@ void Parser::expect_word(const char* word, const std::string& where) {
 
 // A forgotten semicolon shows at the end of the line that lacks it, and parsing goes on as if it were there.
 void Parser::expect_semicolon(const std::string& after) {
-    if (accept(Tok::Semicolon)) return;
+    if (accept(Tok::Semicolon) || after_broken()) return;
     if (!peek().line_start && !at(Tok::End) && !at(Tok::RBrace)) expected("';' after " + after);
     diagnostics_.error("E0108", {last_end_, last_end_ + 1}, fmt::format("a ';' is missing after {}", after), "expected here");
 }
@@ -107,6 +107,8 @@ void Parser::fail(const char* id, Span at, std::string message, std::string labe
 
 void Parser::expected(const std::string& what, const std::string& help) {
     const Token& t = peek();
+    if (t.kind == Tok::Bad || after_broken()) throw Panic{};  // it was reported
+    if (t.kind == Tok::End) unclosed_at_ = pos_;              // one message about the end is enough
     if (t.kind == Tok::Name && is_future_word(t.text))
         fail("E0105", t.span, fmt::format("'{}' is reserved for later use", t.text), fmt::format("{} expected", what), help);
     if (t.kind == Tok::End && pos_ > 0) {  // shown behind the last token: the end itself may be an empty line far below
@@ -118,6 +120,7 @@ void Parser::expected(const std::string& what, const std::string& help) {
 
 void Parser::unknown_word(const std::string& place, const std::vector<std::string>& known) {
     const Token& t = peek();
+    if (t.kind == Tok::Bad) throw Panic{};
     if (t.kind != Tok::Name) expected(fmt::format("an item of {}", place), fmt::format("one of: {}", fmt::join(known, ", ")));
     if (is_future_word(t.text)) fail("E0105", t.span, fmt::format("'{}' is reserved for later use", t.text));
     const std::string near = closest(t.text, known);

@@ -47,6 +47,7 @@ private:
     [[noreturn]] void unknown_word(const std::string& place, const std::vector<std::string>& known);
     void not_closed(Span brace);
     bool at_outer_keyword() const;
+    bool after_broken() const { return pos_ > 0 && lexed_.tokens[pos_ - 1].broken; }
     void synchronise(size_t start);
     Span since(Span begin) const { return {begin.begin, last_end_}; }
     AstName name(const std::string& what, bool dots = false);

@@ -17,18 +17,31 @@ const char* severity_name(Severity severity) {
     return "error";
 }
 
+// False for the bytes of a UTF-8 character after its first.
+bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }
+
+// A text from anywhere must not move the cursor or change the colours of a terminal.
+std::string printable(std::string_view line) {
+    std::string out(line);
+    for (char& c : out)
+        if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f) c = '?';
+    return out;
+}
+
 // One source line with a row of marks under the label's part of it. A span over several lines marks its first line.
-void print_label(std::string& out, const Source& source, const Label& label, char mark, size_t gutter) {
+void print_label(std::string& out, const Source& source, const Label& label, char mark, size_t gutter, bool with_line = true) {
     const Position begin = source.position(label.span.begin);
     const std::string_view line = source.line(begin.line);
     const size_t column = std::min<size_t>(begin.column - 1, line.size());
     const size_t span = label.span.end > label.span.begin ? label.span.end - label.span.begin : 1;
     const size_t width = std::max<size_t>(1, std::min(span, line.size() - column));
     const std::string number = std::to_string(begin.line);
-    out += std::string(gutter - number.size(), ' ') + number + " | " + std::string(line) + "\n";
+    if (with_line) out += std::string(gutter - number.size(), ' ') + number + " | " + printable(line) + "\n";
     out += std::string(gutter, ' ') + " | ";
-    for (size_t i = 0; i < column; i++) out += line[i] == '\t' ? '\t' : ' ';
-    out += std::string(width, mark);
+    for (size_t i = 0; i < column; i++)
+        if (begins_character(line[i])) out += line[i] == '\t' ? '\t' : ' ';
+    const std::string_view marked = line.substr(column, width);
+    out += std::string(std::max<size_t>(1, std::count_if(marked.begin(), marked.end(), begins_character)), mark);
     if (!label.text.empty()) out += " " + label.text;
     out += "\n";
 }
@@ -54,10 +67,11 @@ std::string format(const Diagnostic& d, const Source& source) {
         const Position p = source.position(d.at->span.begin);
         out += std::string(gutter, ' ') + "--> " + source.name() + ":" + std::to_string(p.line) + ":" + std::to_string(p.column) + "\n";
         out += std::string(gutter, ' ') + " |\n";
+        const bool same_line = d.related && source.position(d.related->span.begin).line == p.line;
         const bool related_first = d.related && d.related->span.begin < d.at->span.begin;
         if (related_first) print_label(out, source, *d.related, '~', gutter);
-        print_label(out, source, *d.at, '^', gutter);
-        if (d.related && !related_first) print_label(out, source, *d.related, '~', gutter);
+        print_label(out, source, *d.at, '^', gutter, !(related_first && same_line));
+        if (d.related && !related_first) print_label(out, source, *d.related, '~', gutter, !same_line);
     }
     for (const std::string& line : d.because) out += std::string(gutter, ' ') + " = because: " + line + "\n";
     if (!d.help.empty()) out += std::string(gutter, ' ') + " = help: " + d.help + "\n";
