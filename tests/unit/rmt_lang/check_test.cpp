@@ -164,7 +164,7 @@ TEST_CASE("the header of a policy") {
 TEST_CASE("tables: kinds of keys, open ends, sizes") {
     std::string errors;
     const auto ir = lower(std::string(kState) +
-                              "action none() { }\naction go(x: u8, t: ns) { n = x; }\n"
+                              "action none() { }\naction go(x: u8, wait: ns) { n = x; }\n"
                               "table t { key { vma.kind : exact; memcg.usage_percent : range; comm : prefix; fault.major : exact; run : range; r[0] : range; }\n"
                               "actions { none; go; }\ndefault go(3, 5us);\nentries {\n"
                               "anon, ..40, \"post\", true, 1ms..2ms, -5 => go($DEPTH, 1ms) comment \"why\";\n"
