@@ -35,8 +35,12 @@ const Subject kSubjects[] = {
     {"tree depth 8", {1, 8, 1024}, {.depth = 8, .inputs = 8, .span = 30000, .complete = true, .bisect = true}},
     {"tree depth 12", {1, 12, 8192}, {.depth = 12, .inputs = 8, .span = 30000, .complete = true, .bisect = true}},
     {"tree depth 16", {1, 16, 131072}, {.depth = 16, .inputs = 8, .span = 30000, .complete = true, .bisect = true}},
-    {"forest 12 x 6", {16, 8, 4096}, {.kind = ModelKind::Forest, .trees = 12, .depth = 6, .inputs = 8, .span = 30000, .complete = true, .bisect = true, .shift = 12}},
-    {"forest 100 x 8", {100, 8, 65536}, {.kind = ModelKind::Forest, .trees = 100, .depth = 8, .inputs = 8, .span = 30000, .complete = true, .bisect = true, .shift = 12}},
+    {"forest 12 x 6",
+     {16, 8, 4096},
+     {.kind = ModelKind::Forest, .trees = 12, .depth = 6, .inputs = 8, .span = 30000, .complete = true, .bisect = true, .shift = 12}},
+    {"forest 100 x 8",
+     {100, 8, 65536},
+     {.kind = ModelKind::Forest, .trees = 100, .depth = 8, .inputs = 8, .span = 30000, .complete = true, .bisect = true, .shift = 12}},
 };
 constexpr uint32_t kMostBranches = 60000;  // clang does not finish on if/else of more
 
@@ -57,7 +61,8 @@ void write_node(FILE* out, const Tree& tree, int32_t node) {
 // The model as C, compiled with -O3 and opened; nullptr when it is too large or the compiler fails.
 IfElse compile_if_else(const Model& model, const std::string& folder) {
     if (model_nodes(model) > kMostBranches) return nullptr;
-    std::string source = folder + "/model.c", library = folder + "/" + std::to_string(model_nodes(model)) + "_" + std::to_string(model.trees.size()) + ".so";
+    std::string source = folder + "/model.c",
+                library = folder + "/" + std::to_string(model_nodes(model)) + "_" + std::to_string(model.trees.size()) + ".so";
     FILE* out = std::fopen(source.c_str(), "w");
     if (!out) return nullptr;
     for (size_t i = 0; i < model.trees.size(); i++) {
@@ -136,13 +141,17 @@ int bench(const Subject& subject, int rounds, const std::string& folder) {
     for (bool same : {false, true}) {
         for (uint32_t i = 0; i < kEngineRows; i++)
             for (uint32_t k = 0; k < subject.random.inputs; k++)
-                engine.rows()[i].input[k] = same && i > 0 ? engine.rows()[0].input[k] : static_cast<int32_t>(between(random, -subject.random.span, subject.random.span));
+                engine.rows()[i].input[k] = same && i > 0
+                                                ? engine.rows()[0].input[k]
+                                                : static_cast<int32_t>(between(random, -subject.random.span, subject.random.span));
         Figures best;
         for (int round = 0; round < rounds; round++) measure(engine, *value, branches, static_cast<uint32_t>(round), best);
         double kernel = best.kernel - best.kernel_empty, native = best.native - best.native_empty, code = best.branches - best.native_empty;
         std::printf("%-16s %-10s %10.1f %10.1f ", subject.name, same ? "same" : "different", kernel, native);
-        if (branches) std::printf("%10.1f %10.2f\n", code, code / kernel);
-        else std::printf("%10s %10s\n", "-", "-");
+        if (branches)
+            std::printf("%10.1f %10.2f\n", code, code / kernel);
+        else
+            std::printf("%10s %10s\n", "-", "-");
         std::fflush(stdout);
     }
     return 0;

@@ -70,7 +70,8 @@ BinnedColumn make_bins(const std::vector<int32_t>& values) {
         for (size_t row = 0; row < values.size(); row++) column.code[row] = table[static_cast<size_t>(values[row] - min)];
     } else {
         for (size_t row = 0; row < values.size(); row++)
-            column.code[row] = static_cast<uint8_t>(std::lower_bound(column.last.begin(), column.last.end(), values[row]) - column.last.begin());
+            column.code[row] =
+                static_cast<uint8_t>(std::lower_bound(column.last.begin(), column.last.end(), values[row]) - column.last.begin());
     }
     return column;
 }

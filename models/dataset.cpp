@@ -63,7 +63,8 @@ void name_types(Dataset& data) {
 }
 
 // What one line of JSON holds, arrays written out; text and fractions are left out.
-Result<void> flatten(const Json& value, const std::string& name, std::vector<std::pair<std::string, int64_t>>& out, std::vector<std::string>& skipped) {
+Result<void> flatten(const Json& value, const std::string& name, std::vector<std::pair<std::string, int64_t>>& out,
+                     std::vector<std::string>& skipped) {
     if (value.is_number_integer()) {
         if (value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{INT64_MAX})
             return model_error("M0303", name, value.dump() + " does not fit 63 bits");
@@ -99,7 +100,9 @@ Result<Dataset> parse_csv(std::string_view text) {
         auto cells = split(line);
         std::string place = "line " + std::to_string(number);
         if (cells.size() != data.columns.size())
-            return model_error("M0301", place, std::to_string(cells.size()) + " cells, the header names " + std::to_string(data.columns.size()) + " columns");
+            return model_error(
+                "M0301", place,
+                std::to_string(cells.size()) + " cells, the header names " + std::to_string(data.columns.size()) + " columns");
         bool first = numeric.empty();
         if (first) numeric.assign(cells.size(), true);
         for (size_t i = 0; i < cells.size(); i++) {
@@ -110,7 +113,9 @@ Result<Dataset> parse_csv(std::string_view text) {
             } else if (first) {  // a column of text
                 numeric[i] = false;
             } else {
-                return model_error("M0303", place, "column '" + data.columns[i].name + "' holds '" + std::string(cells[i].substr(0, 40)) + "', an integer of 64 bits is expected");
+                return model_error("M0303", place,
+                                   "column '" + data.columns[i].name + "' holds '" + std::string(cells[i].substr(0, 40)) +
+                                       "', an integer of 64 bits is expected");
             }
         }
     }
@@ -145,10 +150,12 @@ Result<Dataset> parse_jsonl(std::string_view text) {
             data.skipped = skipped;
         }
         if (cells.size() != data.columns.size())
-            return model_error("M0301", place, std::to_string(cells.size()) + " numbers, the first line has " + std::to_string(data.columns.size()));
+            return model_error("M0301", place,
+                               std::to_string(cells.size()) + " numbers, the first line has " + std::to_string(data.columns.size()));
         for (size_t i = 0; i < cells.size(); i++) {  // nlohmann::json keeps keys sorted, so the order is that of the first line
             if (cells[i].first != data.columns[i].name)
-                return model_error("M0301", place, "number '" + cells[i].first + "' where the first line has '" + data.columns[i].name + "'");
+                return model_error("M0301", place,
+                                   "number '" + cells[i].first + "' where the first line has '" + data.columns[i].name + "'");
             data.columns[i].values.push_back(cells[i].second);
         }
         rows++;

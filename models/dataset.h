@@ -20,7 +20,7 @@ struct Column {
 };
 
 struct Dataset {
-    std::vector<Column> columns;        // all of the same length
+    std::vector<Column> columns;  // all of the same length
     std::vector<std::string> skipped;
 
     size_t rows() const { return columns.empty() ? 0 : columns[0].values.size(); }

@@ -99,7 +99,8 @@ Result<Field> read_field(Literal& literal) {
         if (auto shape = literal.shape()) {
             field.array = true;
             field.count = shape->first;
-            if (shape->second != 1 || field.count > 4096) return model_error("M0301", kPlace, "field '" + field.name + "' is not an array of one dimension");
+            if (shape->second != 1 || field.count > 4096)
+                return model_error("M0301", kPlace, "field '" + field.name + "' is not an array of one dimension");
         }
     }
     literal.take(',');
@@ -121,7 +122,9 @@ Result<Header> read_header(std::string_view text) {
         auto key = literal.text();
         if (!key || !literal.take(':')) return model_error("M0301", kPlace, "a key and ':' are expected");
         if (*key == "descr") {
-            if (!literal.take('[')) return model_error("M0301", kPlace, "a structured array (named columns) is expected", "numpy: np.array(rows, dtype=[('deltas', '<i4', (4,)), ...])");
+            if (!literal.take('['))
+                return model_error("M0301", kPlace, "a structured array (named columns) is expected",
+                                   "numpy: np.array(rows, dtype=[('deltas', '<i4', (4,)), ...])");
             while (!literal.take(']')) {
                 if (!literal.take('(')) return model_error("M0301", kPlace, "a field is expected as ('name', '<i4')");
                 RMT_TRY(Field field, read_field(literal));
@@ -157,7 +160,8 @@ Result<std::vector<int64_t>> read_column(const Header& header, const Field& fiel
             bits = (bits ^ sign) - sign;
         }
         if (field.kind == 'u' && bits > static_cast<uint64_t>(INT64_MAX))
-            return model_error("M0303", "row " + std::to_string(row), "column '" + field.name + "' holds " + std::to_string(bits) + ", which does not fit 63 bits");
+            return model_error("M0303", "row " + std::to_string(row),
+                               "column '" + field.name + "' holds " + std::to_string(bits) + ", which does not fit 63 bits");
         values[row] = static_cast<int64_t>(bits);
     }
     return values;
@@ -166,7 +170,8 @@ Result<std::vector<int64_t>> read_column(const Header& header, const Field& fiel
 }  // namespace
 
 Result<Dataset> parse_npy(std::string_view bytes) {
-    if (bytes.size() < 12 || bytes.substr(0, 6) != std::string_view("\x93NUMPY", 6)) return model_error("M0301", "", "this is not a .npy file: its first bytes are not \\x93NUMPY");
+    if (bytes.size() < 12 || bytes.substr(0, 6) != std::string_view("\x93NUMPY", 6))
+        return model_error("M0301", "", "this is not a .npy file: its first bytes are not \\x93NUMPY");
     unsigned major = static_cast<uint8_t>(bytes[6]);
     if (major < 1 || major > 3) return model_error("M0301", "", ".npy version " + std::to_string(major) + " given, 1 to 3 are supported");
     size_t prefix = major == 1 ? 10 : 12, length = 0;
@@ -175,10 +180,13 @@ Result<Dataset> parse_npy(std::string_view bytes) {
     RMT_TRY(Header header, read_header(bytes.substr(prefix, length)));
     std::string_view records = bytes.substr(prefix + length);
     if (header.record == 0 || header.rows > records.size() / header.record)
-        return model_error("M0301", "", std::to_string(header.rows) + " records of " + std::to_string(header.record) + " bytes announced, " + std::to_string(records.size()) + " bytes present");
+        return model_error("M0301", "",
+                           std::to_string(header.rows) + " records of " + std::to_string(header.record) + " bytes announced, " +
+                               std::to_string(records.size()) + " bytes present");
     Dataset data;
     for (const Field& field : header.fields) {
-        bool integer = (field.kind == 'i' || field.kind == 'u') && (field.size == 1 || field.size == 2 || field.size == 4 || field.size == 8);
+        bool integer =
+            (field.kind == 'i' || field.kind == 'u') && (field.size == 1 || field.size == 2 || field.size == 4 || field.size == 8);
         bool truth = field.kind == 'b' && field.size == 1;
         if (!integer && !truth) {
             if (!field.name.empty()) data.skipped.push_back(field.name);

@@ -84,7 +84,8 @@ public:
         size_t previous = kMaxBins;
         bins.each([&](size_t bin) {
             if (left_rows >= in_.limits.min_leaf && right_rows >= in_.limits.min_leaf) {
-                double gain = static_cast<double>(left_squares) / static_cast<double>(left_rows) + static_cast<double>(right_squares) / static_cast<double>(right_rows) - whole;
+                double gain = static_cast<double>(left_squares) / static_cast<double>(left_rows) +
+                              static_cast<double>(right_squares) / static_cast<double>(right_rows) - whole;
                 if (gain > best.gain) best = {std::max(gain, 0.0), column, previous, bin};
             }
             const uint32_t* cell = &histogram_[bin * present_];
@@ -152,7 +153,8 @@ public:
         bins.each([&](size_t bin) {
             if (left_rows >= in_.limits.min_leaf && all - left_rows >= in_.limits.min_leaf) {
                 double right_sum = sum_ - left_sum;
-                double gain = left_sum * left_sum / static_cast<double>(left_rows) + right_sum * right_sum / static_cast<double>(all - left_rows) - whole;
+                double gain = left_sum * left_sum / static_cast<double>(left_rows) +
+                              right_sum * right_sum / static_cast<double>(all - left_rows) - whole;
                 if (gain > best.gain) best = {std::max(gain, 0.0), column, previous, bin};
             }
             left_rows += count_[bin];
@@ -193,7 +195,9 @@ private:
         int32_t node = 0;
         size_t begin = 0, end = 0;
         uint32_t depth = 0;
-        bool operator<(const Candidate& other) const { return split.gain != other.split.gain ? split.gain < other.split.gain : node > other.node; }
+        bool operator<(const Candidate& other) const {
+            return split.gain != other.split.gain ? split.gain < other.split.gain : node > other.node;
+        }
     };
 
     int32_t open_leaf(size_t begin, size_t end, uint32_t depth) {

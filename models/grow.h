@@ -17,11 +17,11 @@ struct GrowLimits {
 };
 
 struct GrowInput {
-    std::vector<BinnedColumn> columns;   // of equal length, not empty
+    std::vector<BinnedColumn> columns;  // of equal length, not empty
     GrowLimits limits;
     // classifier: index into label_values of each row; label_values.size() stands for a label that is never answered
     std::vector<uint8_t> labels;
-    std::vector<int32_t> label_values;   // at most kMaxLabels
+    std::vector<int32_t> label_values;  // at most kMaxLabels
     double confidence = 0.5;
     int32_t none = 0;
     // regressor

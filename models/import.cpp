@@ -33,7 +33,8 @@ Result<ImportReport> import_model(const std::string& text, const ImportOptions& 
     }
     if (document.is_object() && document.contains("learner")) return import_xgboost(document, options);
     std::string hint = "recognised: our rmt_model artefact, and XGBoost's save_model(\"model.json\")";
-    if (document.is_array()) hint = "this may be XGBoost's dump_model(), which leaves out objective and base_score: use save_model(\"model.json\")";
+    if (document.is_array())
+        hint = "this may be XGBoost's dump_model(), which leaves out objective and base_score: use save_model(\"model.json\")";
     if (document.is_object() && document.contains("tree_info")) hint = "this may be a LightGBM dump, which is not supported yet";
     if (document.is_object() && document.contains("oblivious_trees")) hint = "this may be a CatBoost model, which is not supported yet";
     return model_error("M0112", "", "this JSON is not a model that can be imported", hint);

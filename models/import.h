@@ -16,20 +16,20 @@
 namespace rmt::models {
 
 struct ImportOptions {
-    std::string name;                     // empty: "model", or the artefact's own
-    std::vector<ModelInput> inputs;       // of a file without names, types or ranges; else empty: its names, i32, the engine's range
-    double positive_above = 0.5;          // class 1 iff the predicted probability is above this
-    bool use_best_iteration = false;      // stop at the attribute best_iteration, as XGBoost's scikit-learn wrapper does
-    bool score = false;                   // answer the margin times 2^score_bits as a score
+    std::string name;                 // empty: "model", or the artefact's own
+    std::vector<ModelInput> inputs;   // of a file without names, types or ranges; else empty: its names, i32, the engine's range
+    double positive_above = 0.5;      // class 1 iff the predicted probability is above this
+    bool use_best_iteration = false;  // stop at the attribute best_iteration, as XGBoost's scikit-learn wrapper does
+    bool score = false;               // answer the margin times 2^score_bits as a score
     uint32_t score_bits = 8;
 };
 
 struct ImportReport {
-    Model model;                          // checked and sealed
-    std::string format;                   // "rmt_model 1", "xgboost 3.0.0"
-    double margin_bound = 0;              // |fixed-point margin - exact sum of the file's float32 leaves| is at most this
+    Model model;              // checked and sealed
+    std::string format;       // "rmt_model 1", "xgboost 3.0.0"
+    double margin_bound = 0;  // |fixed-point margin - exact sum of the file's float32 leaves| is at most this
     uint32_t fraction_bits = 0;
-    std::vector<std::string> notes;       // what a person should know
+    std::vector<std::string> notes;  // what a person should know
 };
 
 // Errors: Input M0101..M0112.

@@ -23,8 +23,10 @@ std::string quote_nan(const std::string& text) {
         char c = text[i];
         if (in_string) {
             out += c;
-            if (c == '\\' && i + 1 < text.size()) out += text[++i];
-            else if (c == '"') in_string = false;
+            if (c == '\\' && i + 1 < text.size())
+                out += text[++i];
+            else if (c == '"')
+                in_string = false;
             continue;
         }
         std::string_view rest = std::string_view(text).substr(i);
@@ -113,7 +115,8 @@ std::optional<Reader> Reader::find(const char* key) const {
 
 Result<Reader> Reader::at(size_t index) const {
     RMT_TRY(size_t size, array_size());
-    if (index >= size) return model_error("M0102", path_, "has " + std::to_string(size) + " elements, element " + std::to_string(index) + " is missing");
+    if (index >= size)
+        return model_error("M0102", path_, "has " + std::to_string(size) + " elements, element " + std::to_string(index) + " is missing");
     return Reader((*value_)[index], path_ + "/" + std::to_string(index));
 }
 

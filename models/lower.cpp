@@ -39,7 +39,8 @@ uint32_t append_tree(const Tree& tree, std::vector<rmt_model_node>& nodes) {
             nodes.push_back({tree.value[node], link_of(RMT_MODEL_SENTINEL_SLOT, place)});
             continue;
         }
-        nodes.push_back({tree.threshold[node], link_of(static_cast<uint32_t>(tree.feature[node]), root + static_cast<uint32_t>(order.size()))});
+        nodes.push_back(
+            {tree.threshold[node], link_of(static_cast<uint32_t>(tree.feature[node]), root + static_cast<uint32_t>(order.size()))});
         order.push_back(tree.left[node]);
         order.push_back(tree.right[node]);
     }
@@ -86,7 +87,8 @@ Result<void> check_walk(const std::vector<rmt_model_node>& nodes, uint32_t root,
         auto [place, steps] = open.back();
         open.pop_back();
         std::string name = "node " + std::to_string(place);
-        if (place >= nodes.size()) return model_error("M0207", "", name + " lies outside the value's " + std::to_string(nodes.size()) + " nodes");
+        if (place >= nodes.size())
+            return model_error("M0207", "", name + " lies outside the value's " + std::to_string(nodes.size()) + " nodes");
         if (++visits > nodes.size()) return model_error("M0207", "", name + " is reached twice: not a tree");
         uint32_t slot = nodes[place].link & 0xff, child = nodes[place].link >> 8;
         if (nodes[place].threshold < RMT_MODEL_MIN || nodes[place].threshold > RMT_MODEL_MAX)
@@ -95,7 +97,8 @@ Result<void> check_walk(const std::vector<rmt_model_node>& nodes, uint32_t root,
             if (child != place) return model_error("M0207", "", name + " is a leaf that does not step to itself");
             continue;
         }
-        if (slot >= inputs) return model_error("M0207", "", name + " compares input " + std::to_string(slot) + " of " + std::to_string(inputs));
+        if (slot >= inputs)
+            return model_error("M0207", "", name + " compares input " + std::to_string(slot) + " of " + std::to_string(inputs));
         if (steps >= depth) return model_error("M0207", "", name + " is not a leaf after " + std::to_string(depth) + " steps");
         open.push_back({child, steps + 1});
         open.push_back({child + 1, steps + 1});
@@ -116,13 +119,19 @@ ModelClass smallest_class(const Model& model) {
 Result<void> check_fits(const Model& model, const ModelClass& shape) {
     auto too_large = [&](const char* what, uint32_t has, uint32_t room) -> Unexpected<Error> {
         ModelClass need = smallest_class(model);
-        return model_error("M0206", "", "model '" + model.name + "' has " + std::to_string(has) + " " + what + ", the policy was compiled for " + std::to_string(room),
-                           "train a smaller one, or compile for trees " + std::to_string(need.trees) + ", depth " + std::to_string(need.depth) + ", nodes " + std::to_string(need.nodes));
+        return model_error(
+            "M0206", "",
+            "model '" + model.name + "' has " + std::to_string(has) + " " + what + ", the policy was compiled for " + std::to_string(room),
+            "train a smaller one, or compile for trees " + std::to_string(need.trees) + ", depth " + std::to_string(need.depth) +
+                ", nodes " + std::to_string(need.nodes));
     };
     if ((shape.trees == 1) == is_forest(model))
-        return model_error("M0206", "", "model '" + model.name + "' is a " + (is_forest(model) ? "forest" : "tree") + ", the policy was compiled for a " + (shape.trees == 1 ? "tree" : "forest"),
+        return model_error("M0206", "",
+                           "model '" + model.name + "' is a " + (is_forest(model) ? "forest" : "tree") +
+                               ", the policy was compiled for a " + (shape.trees == 1 ? "tree" : "forest"),
                            "compile the policy with this model as its source");
-    if (is_forest(model) && model.trees.size() > shape.trees) return too_large("trees", static_cast<uint32_t>(model.trees.size()), shape.trees);
+    if (is_forest(model) && model.trees.size() > shape.trees)
+        return too_large("trees", static_cast<uint32_t>(model.trees.size()), shape.trees);
     if (model_depth(model) > shape.depth) return too_large("steps of depth", model_depth(model), shape.depth);
     if (lowered_nodes(model) > shape.nodes) return too_large("nodes", lowered_nodes(model), shape.nodes);
     return {};
@@ -145,7 +154,8 @@ Result<std::vector<uint8_t>> lower_model(const Model& model, const ModelClass& s
     rmt_model_header header = make_header(model, version);
     std::memcpy(value.data(), &header, sizeof header);
     std::memcpy(value.data() + sizeof header, roots.data(), roots.size() * sizeof roots[0]);
-    std::memcpy(value.data() + sizeof header + RMT_MODEL_ROOTS(shape.trees) * sizeof roots[0], nodes.data(), nodes.size() * sizeof nodes[0]);
+    std::memcpy(value.data() + sizeof header + RMT_MODEL_ROOTS(shape.trees) * sizeof roots[0], nodes.data(),
+                nodes.size() * sizeof nodes[0]);
     Result<void> checked = check_value(value, shape);
     RMT_BUG_IF(!checked, checked ? "" : checked.error().message.c_str());
     return value;
@@ -153,13 +163,17 @@ Result<std::vector<uint8_t>> lower_model(const Model& model, const ModelClass& s
 
 Result<void> check_value(const std::vector<uint8_t>& value, const ModelClass& shape) {
     if (value.size() != value_size(shape))
-        return model_error("M0207", "", "the value has " + std::to_string(value.size()) + " bytes, its class " + std::to_string(value_size(shape)));
+        return model_error("M0207", "",
+                           "the value has " + std::to_string(value.size()) + " bytes, its class " + std::to_string(value_size(shape)));
     rmt_model_header header;
     std::memcpy(&header, value.data(), sizeof header);
     uint32_t kind = shape.trees == 1 ? RMT_MODEL_TREE : RMT_MODEL_FOREST;
     if (header.layout != RMT_MODEL_LAYOUT || header.kind != kind)
-        return model_error("M0207", "", "layout " + std::to_string(header.layout) + ", kind " + std::to_string(header.kind) + " given; " + std::to_string(RMT_MODEL_LAYOUT) + " and " + std::to_string(kind) + " expected");
-    if (header.depth > shape.depth || header.groups * uint64_t{RMT_MODEL_GROUP} > shape.trees || header.inputs == 0 || header.inputs > RMT_MAX_INPUTS || header.shift > 63 || header.out_min > header.out_max)
+        return model_error("M0207", "",
+                           "layout " + std::to_string(header.layout) + ", kind " + std::to_string(header.kind) + " given; " +
+                               std::to_string(RMT_MODEL_LAYOUT) + " and " + std::to_string(kind) + " expected");
+    if (header.depth > shape.depth || header.groups * uint64_t{RMT_MODEL_GROUP} > shape.trees || header.inputs == 0 ||
+        header.inputs > RMT_MAX_INPUTS || header.shift > 63 || header.out_min > header.out_max)
         return model_error("M0207", "", "its header has depth, groups, inputs, shift or range outside of the class");
     std::vector<uint32_t> roots(RMT_MODEL_ROOTS(shape.trees));
     std::vector<rmt_model_node> nodes(shape.nodes);

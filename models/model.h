@@ -86,7 +86,7 @@ void seal(Model& model);
 // the output's range. Errors: Input with the path of what is wrong.
 Result<void> check_model(const Model& model);
 
-uint32_t tree_depth(const Tree& tree);     // steps to the deepest leaf; 0: a single leaf
+uint32_t tree_depth(const Tree& tree);  // steps to the deepest leaf; 0: a single leaf
 uint32_t model_depth(const Model& model);
 uint32_t model_nodes(const Model& model);  // all trees together
 

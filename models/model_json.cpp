@@ -25,7 +25,8 @@ Json head_json(const Model& model) {
     Json inputs = Json::array();
     for (const ModelInput& input : model.inputs)
         inputs.push_back({{"name", input.name}, {"type", input.type}, {"trained_range", {input.min, input.max}}});
-    Json output = {{"kind", output_kind_name(model.output.kind)}, {"type", model.output.type}, {"range", {model.output.min, model.output.max}}};
+    Json output = {
+        {"kind", output_kind_name(model.output.kind)}, {"type", model.output.type}, {"range", {model.output.min, model.output.max}}};
     if (!model.output.classes.empty()) {
         output["classes"] = Json::object();
         for (const auto& [name, value] : model.output.classes) output["classes"][name] = value;
@@ -57,7 +58,8 @@ Result<void> expect_word(const Reader& document, const char* key, const char* wo
 Result<std::pair<int64_t, int64_t>> read_range(const Reader& owner, const char* key) {
     RMT_TRY(Reader reader, owner.at(key));
     RMT_TRY(auto ends, reader.as_ints(-kAny, kAny));
-    if (ends.size() != 2) return model_error("M0102", reader.path(), "a range is [lowest, highest], " + std::to_string(ends.size()) + " numbers given");
+    if (ends.size() != 2)
+        return model_error("M0102", reader.path(), "a range is [lowest, highest], " + std::to_string(ends.size()) + " numbers given");
     return std::pair{ends[0], ends[1]};
 }
 
@@ -83,10 +85,14 @@ Result<ModelOutput> read_output(const Reader& document) {
     RMT_CHECK(reader.only_keys({"kind", "type", "range", "classes"}));
     ModelOutput output;
     RMT_TRY(std::string kind, reader.string_at("kind"));
-    if (kind == "value") output.kind = OutputKind::Value;
-    else if (kind == "class") output.kind = OutputKind::Class;
-    else if (kind == "score") output.kind = OutputKind::Score;
-    else return model_error("M0102", reader.path() + "/kind", "'" + kind + "' given; one of value, class, score expected");
+    if (kind == "value")
+        output.kind = OutputKind::Value;
+    else if (kind == "class")
+        output.kind = OutputKind::Class;
+    else if (kind == "score")
+        output.kind = OutputKind::Score;
+    else
+        return model_error("M0102", reader.path() + "/kind", "'" + kind + "' given; one of value, class, score expected");
     RMT_TRY(output.type, reader.string_at("type"));
     RMT_TRY(auto range, read_range(reader, "range"));
     std::tie(output.min, output.max) = range;
@@ -111,7 +117,8 @@ Result<std::vector<Tree>> read_trees(const Reader& document) {
     RMT_TRY(Reader array, document.at("trees"));
     RMT_TRY(size_t size, array.array_size());
     if (size > RMT_MODEL_MAX_TREES)
-        return model_error("M0107", array.path(), "1.." + std::to_string(RMT_MODEL_MAX_TREES) + " trees are possible, " + std::to_string(size) + " given");
+        return model_error("M0107", array.path(),
+                           "1.." + std::to_string(RMT_MODEL_MAX_TREES) + " trees are possible, " + std::to_string(size) + " given");
     std::vector<Tree> trees;
     for (size_t i = 0; i < size; i++) {
         RMT_TRY(Reader reader, array.at(i));
@@ -137,7 +144,9 @@ Result<Samples> read_samples(const Reader& document) {
     RMT_TRY(size_t rows, inputs.array_size());
     RMT_TRY(size_t answers, outputs.array_size());
     if (rows != answers || rows > kMaxSamples)
-        return model_error("M0102", reader->path(), std::to_string(rows) + " inputs and " + std::to_string(answers) + " outputs; as many of both expected, at most " + std::to_string(kMaxSamples));
+        return model_error("M0102", reader->path(),
+                           std::to_string(rows) + " inputs and " + std::to_string(answers) +
+                               " outputs; as many of both expected, at most " + std::to_string(kMaxSamples));
     for (size_t i = 0; i < rows; i++) {
         RMT_TRY(Reader row, inputs.at(i));
         RMT_TRY(auto values, row.as_ints(-kAny, kAny));
@@ -159,7 +168,8 @@ Result<void> read_rest(const Reader& document, Model& model) {
     model.kind = kind == "tree" ? ModelKind::Tree : ModelKind::Forest;
     if (auto link = document.find("link")) {
         RMT_TRY(std::string word, link->as_string());
-        if (word != "round" && word != "positive") return model_error("M0102", "/link", "'" + word + "' given; one of round, positive expected");
+        if (word != "round" && word != "positive")
+            return model_error("M0102", "/link", "'" + word + "' given; one of round, positive expected");
         model.link = word == "round" ? Link::Round : Link::Positive;
     }
     if (auto scale = document.find("fixed_point")) {
@@ -181,7 +191,9 @@ Result<void> check_samples(const Model& model) {
     for (size_t i = 0; i < model.samples.inputs.size(); i++) {
         std::string path = "/samples/inputs/" + std::to_string(i);
         if (model.samples.inputs[i].size() != model.inputs.size())
-            return model_error("M0102", path, std::to_string(model.samples.inputs[i].size()) + " values for " + std::to_string(model.inputs.size()) + " inputs");
+            return model_error(
+                "M0102", path,
+                std::to_string(model.samples.inputs[i].size()) + " values for " + std::to_string(model.inputs.size()) + " inputs");
         auto answer = infer(model, model.samples.inputs[i]);
         auto text = [](const std::optional<int64_t>& a) { return a ? std::to_string(*a) : std::string("no answer"); };
         if (answer != model.samples.outputs[i])
@@ -199,11 +211,13 @@ Result<Model> parse_model(const std::string& json) {
     if (!document.find("rmt_model")) return model_error("M0112", "", "this is not an rmt_model artefact: the key 'rmt_model' is missing");
     RMT_TRY(Reader version, document.at("rmt_model"));
     if (version.json() != 1)
-        return model_error("M0105", "/rmt_model", "version " + describe(version.json()) + " given, version 1 is supported", "use the rmt-load that wrote it, or a newer one");
+        return model_error("M0105", "/rmt_model", "version " + describe(version.json()) + " given, version 1 is supported",
+                           "use the rmt-load that wrote it, or a newer one");
     RMT_CHECK(document.only_keys({"rmt_model", "name", "kind", "inputs", "compare", "missing", "output", "link", "fixed_point", "trees",
                                   "provenance", "samples", "digest"}));
     RMT_CHECK(expect_word(document, "compare", "le", "M0110", "export integer thresholds for which left means input <= threshold"));
-    RMT_CHECK(expect_word(document, "missing", "reject", "M0110", "an input outside its trained range is answered by the policy's on_error"));
+    RMT_CHECK(
+        expect_word(document, "missing", "reject", "M0110", "an input outside its trained range is answered by the policy's on_error"));
     Model model;
     RMT_TRY(model.name, document.string_at("name"));
     RMT_TRY(model.inputs, read_inputs(document));
@@ -236,7 +250,8 @@ std::string to_json(const Model& model) {
     const Json head = head_json(model);
     auto dump = [](const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); };
     std::string text = "{\n";
-    for (const char* key : {"rmt_model", "name", "kind", "inputs", "compare", "missing", "output", "link", "fixed_point", "provenance", "samples"})
+    for (const char* key :
+         {"rmt_model", "name", "kind", "inputs", "compare", "missing", "output", "link", "fixed_point", "provenance", "samples"})
         text += "  \"" + std::string(key) + "\": " + dump(head[key]) + ",\n";
     text += "  \"trees\": [";
     for (size_t i = 0; i < model.trees.size(); i++) text += (i > 0 ? ",\n    " : "\n    ") + dump(tree_json(model.trees[i]));

@@ -15,22 +15,28 @@
 namespace rmt::models {
 namespace {
 
-constexpr size_t kBlock = 32;     // neighbouring rows that are held out together
-constexpr size_t kSamples = 32;   // rows that travel with the model
+constexpr size_t kBlock = 32;    // neighbouring rows that are held out together
+constexpr size_t kSamples = 32;  // rows that travel with the model
 
 Result<void> check_options(const TrainOptions& o) {
     auto wrong = [](const std::string& what) { return model_error("M0305", "", what); };
-    if (o.inputs.empty() || o.inputs.size() > RMT_MAX_INPUTS) return wrong("1.." + std::to_string(RMT_MAX_INPUTS) + " inputs are possible, " + std::to_string(o.inputs.size()) + " given");
+    if (o.inputs.empty() || o.inputs.size() > RMT_MAX_INPUTS)
+        return wrong("1.." + std::to_string(RMT_MAX_INPUTS) + " inputs are possible, " + std::to_string(o.inputs.size()) + " given");
     if (!o.input_types.empty() && o.input_types.size() != o.inputs.size()) return wrong("as many types as inputs are expected");
-    if (o.max_depth < 1 || o.max_depth > RMT_MODEL_MAX_DEPTH) return wrong("max depth " + std::to_string(o.max_depth) + " is outside 1.." + std::to_string(RMT_MODEL_MAX_DEPTH));
-    if (o.max_nodes < 1 || o.max_nodes > RMT_MODEL_MAX_NODES) return wrong("max nodes " + std::to_string(o.max_nodes) + " is outside 1.." + std::to_string(RMT_MODEL_MAX_NODES));
+    if (o.max_depth < 1 || o.max_depth > RMT_MODEL_MAX_DEPTH)
+        return wrong("max depth " + std::to_string(o.max_depth) + " is outside 1.." + std::to_string(RMT_MODEL_MAX_DEPTH));
+    if (o.max_nodes < 1 || o.max_nodes > RMT_MODEL_MAX_NODES)
+        return wrong("max nodes " + std::to_string(o.max_nodes) + " is outside 1.." + std::to_string(RMT_MODEL_MAX_NODES));
     if (o.min_leaf < 1) return wrong("min leaf must be at least 1 row");
-    if (o.max_labels < 1 || o.max_labels > kMaxLabels) return wrong("max labels " + std::to_string(o.max_labels) + " is outside 1.." + std::to_string(kMaxLabels));
+    if (o.max_labels < 1 || o.max_labels > kMaxLabels)
+        return wrong("max labels " + std::to_string(o.max_labels) + " is outside 1.." + std::to_string(kMaxLabels));
     if (!(o.confidence >= 0 && o.confidence <= 1)) return wrong("confidence is a share, 0..1");
     if (!(o.holdout >= 0 && o.holdout <= 0.9)) return wrong("holdout is a share, 0..0.9");
     if (o.output.min < RMT_MODEL_MIN || o.output.max > RMT_MODEL_MAX || o.output.min > o.output.max)
-        return wrong("the output's range " + std::to_string(o.output.min) + ".." + std::to_string(o.output.max) + " must lie within -2^30..2^30-1");
-    if (o.task == Task::Classify && (o.none < o.output.min || o.none > o.output.max)) return wrong("the answer for 'none', " + std::to_string(o.none) + ", is outside the output's range");
+        return wrong("the output's range " + std::to_string(o.output.min) + ".." + std::to_string(o.output.max) +
+                     " must lie within -2^30..2^30-1");
+    if (o.task == Task::Classify && (o.none < o.output.min || o.none > o.output.max))
+        return wrong("the answer for 'none', " + std::to_string(o.none) + ", is outside the output's range");
     return {};
 }
 
@@ -49,7 +55,8 @@ Result<Table> select_rows(const Dataset& data, const TrainOptions& options) {
     RMT_TRY(table.label, need_column(data, options.label));
     for (uint32_t row = 0; row < data.rows(); row++) {
         bool usable = true;
-        for (const Column* column : table.inputs) usable &= column->values[row] >= -RMT_MODEL_LIMIT && column->values[row] <= RMT_MODEL_LIMIT;
+        for (const Column* column : table.inputs)
+            usable &= column->values[row] >= -RMT_MODEL_LIMIT && column->values[row] <= RMT_MODEL_LIMIT;
         if (usable) table.rows.push_back(row);
     }
     return table;
@@ -77,13 +84,15 @@ std::vector<uint32_t> split_rows(const std::vector<uint32_t>& rows, const TrainO
 }
 
 // The most frequent labels inside the output's range, and the number of each row's label; kept.size() stands for any other.
-std::vector<uint8_t> number_labels(const Column& label, const std::vector<uint32_t>& rows, const TrainOptions& options, std::vector<int32_t>& kept, double& share) {
+std::vector<uint8_t> number_labels(const Column& label, const std::vector<uint32_t>& rows, const TrainOptions& options,
+                                   std::vector<int32_t>& kept, double& share) {
     std::unordered_map<int64_t, size_t> counts;
     for (uint32_t row : rows) counts[label.values[row]]++;
     std::vector<std::pair<int64_t, size_t>> ranked;
     for (const auto& entry : counts)
         if (entry.first >= options.output.min && entry.first <= options.output.max) ranked.push_back(entry);
-    std::sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.second != b.second ? a.second > b.second : a.first < b.first; });
+    std::sort(ranked.begin(), ranked.end(),
+              [](const auto& a, const auto& b) { return a.second != b.second ? a.second > b.second : a.first < b.first; });
     if (ranked.size() > options.max_labels) ranked.resize(options.max_labels);
     std::unordered_map<int64_t, uint8_t> number;
     size_t covered = 0;
@@ -128,7 +137,10 @@ Result<TrainReport> train_tree(const Dataset& data, const TrainOptions& options)
     report.rows_dropped = data.rows() - table.rows.size();
     std::vector<uint32_t> rows = split_rows(table.rows, options, report.holdout_rows);
     if (rows.size() < options.min_leaf)
-        return model_error("M0304", "", std::to_string(rows.size()) + " rows to train on, at least " + std::to_string(options.min_leaf) + " (min leaf) are needed", "collect for longer, or lower min leaf");
+        return model_error(
+            "M0304", "",
+            std::to_string(rows.size()) + " rows to train on, at least " + std::to_string(options.min_leaf) + " (min leaf) are needed",
+            "collect for longer, or lower min leaf");
     report.rows_used = rows.size();
 
     GrowInput grow;
@@ -138,7 +150,8 @@ Result<TrainReport> train_tree(const Dataset& data, const TrainOptions& options)
         values.reserve(rows.size());
         for (uint32_t row : rows) values.push_back(static_cast<int32_t>(table.inputs[i]->values[row]));
         auto [min, max] = std::minmax_element(values.begin(), values.end());
-        model.inputs.push_back({options.inputs[i], options.input_types.empty() ? table.inputs[i]->type : options.input_types[i], *min, *max});
+        model.inputs.push_back(
+            {options.inputs[i], options.input_types.empty() ? table.inputs[i]->type : options.input_types[i], *min, *max});
         grow.columns.push_back(make_bins(values));
     }
     grow.limits = {options.max_depth, options.max_nodes, options.min_leaf};
@@ -177,7 +190,8 @@ Result<TrainReport> train_tree(const Dataset& data, const TrainOptions& options)
     return report;
 }
 
-Result<Evaluation> evaluate(const Model& model, const Dataset& data, const std::string& label, std::span<const uint32_t> rows, int64_t none) {
+Result<Evaluation> evaluate(const Model& model, const Dataset& data, const std::string& label, std::span<const uint32_t> rows,
+                            int64_t none) {
     std::vector<const Column*> columns;
     for (const ModelInput& input : model.inputs) {
         RMT_TRY(const Column* column, need_column(data, input.name));
@@ -210,7 +224,9 @@ TrainOptions options_for(const ManifestModel& policy) {
     options.name = policy.name;
     options.inputs = policy.inputs;
     options.input_types = policy.input_types;
-    options.output.kind = policy.output_kind == "class" ? OutputKind::Class : policy.output_kind == "score" ? OutputKind::Score : OutputKind::Value;
+    options.output.kind = policy.output_kind == "class"   ? OutputKind::Class
+                          : policy.output_kind == "score" ? OutputKind::Score
+                                                          : OutputKind::Value;
     options.output.type = policy.output_type;
     options.output.min = std::max<int64_t>(policy.output_min, RMT_MODEL_MIN);
     options.output.max = std::min<int64_t>(policy.output_max, RMT_MODEL_MAX);

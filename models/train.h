@@ -27,29 +27,29 @@ enum class Holdout { Blocks, Tail };
 
 struct TrainOptions {
     std::string name = "model";
-    std::vector<std::string> inputs;  // columns, 1..15; "deltas[0]"
+    std::vector<std::string> inputs;       // columns, 1..15; "deltas[0]"
     std::vector<std::string> input_types;  // of the policy; empty: those of the columns
-    std::string label;                // column
+    std::string label;                     // column
     Task task = Task::Classify;
     ModelOutput output{OutputKind::Value, "i32", -4096, 4096, {}};  // labels outside the range are never predicted
-    uint32_t max_depth = 8;           // 1..16
-    uint32_t max_nodes = 1024;        // 1..2^20
-    uint32_t min_leaf = 8;            // rows, >= 1
-    uint32_t max_labels = 64;         // 1..64
-    double confidence = 0.5;          // share of its leaf that a label needs, 0..1
-    int64_t none = 0;                 // the answer where no label has it
-    double holdout = 0.2;             // share of the rows, 0..0.9
+    uint32_t max_depth = 8;                                         // 1..16
+    uint32_t max_nodes = 1024;                                      // 1..2^20
+    uint32_t min_leaf = 8;                                          // rows, >= 1
+    uint32_t max_labels = 64;                                       // 1..64
+    double confidence = 0.5;                                        // share of its leaf that a label needs, 0..1
+    int64_t none = 0;                                               // the answer where no label has it
+    double holdout = 0.2;                                           // share of the rows, 0..0.9
     Holdout split = Holdout::Blocks;
     uint64_t seed = 1;
 };
 
 struct Evaluation {
     size_t rows = 0;
-    size_t outside = 0;       // of those, outside the trained range: answered by `none`
-    size_t answered = 0;      // answer other than `none`
-    size_t correct = 0;       // answer == label
+    size_t outside = 0;   // of those, outside the trained range: answered by `none`
+    size_t answered = 0;  // answer other than `none`
+    size_t correct = 0;   // answer == label
     size_t correct_answered = 0;
-    size_t majority = 0;      // rows with the most frequent label: what a constant would get right
+    size_t majority = 0;                            // rows with the most frequent label: what a constant would get right
     double absolute_error = 0, baseline_error = 0;  // sums of |answer - label|, |mean label - label|
 
     double accuracy() const { return rows ? static_cast<double>(correct) / static_cast<double>(rows) : 0; }
@@ -59,13 +59,13 @@ struct Evaluation {
 };
 
 struct TrainReport {
-    Model model;              // checked and sealed
-    size_t rows_used = 0;     // to grow the tree
-    size_t rows_dropped = 0;  // an input outside -2^30..2^30
-    size_t labels_kept = 0;   // Classify
-    double label_share = 0;   // of the training rows that have a label that was kept
+    Model model;                         // checked and sealed
+    size_t rows_used = 0;                // to grow the tree
+    size_t rows_dropped = 0;             // an input outside -2^30..2^30
+    size_t labels_kept = 0;              // Classify
+    double label_share = 0;              // of the training rows that have a label that was kept
     std::vector<uint32_t> holdout_rows;  // of the data set
-    Evaluation holdout;       // on those rows
+    Evaluation holdout;                  // on those rows
 };
 
 // Errors: Input M0302 (column), M0304 (too few rows), M0305 (an option).
@@ -73,7 +73,8 @@ Result<TrainReport> train_tree(const Dataset& data, const TrainOptions& options)
 
 // A model on some rows of a data set, e.g. the running one on the rows that a new one did not see. `none` as above.
 // Errors: Input M0302.
-Result<Evaluation> evaluate(const Model& model, const Dataset& data, const std::string& label, std::span<const uint32_t> rows, int64_t none);
+Result<Evaluation> evaluate(const Model& model, const Dataset& data, const std::string& label, std::span<const uint32_t> rows,
+                            int64_t none);
 
 // Options so that the result fits what a policy was compiled for: names, output, depth, nodes.
 TrainOptions options_for(const ManifestModel& policy);

@@ -18,6 +18,7 @@ inline std::optional<ScalarType> find_type(const std::string& name) {
         const char* name;
         ScalarType type;
     };
+    // clang-format off
     static const Entry kTypes[] = {
         {"u8", {0, UINT8_MAX}},          {"u16", {0, UINT16_MAX}},
         {"u32", {0, UINT32_MAX}},        {"u64", {0, INT64_MAX}},
@@ -26,6 +27,7 @@ inline std::optional<ScalarType> find_type(const std::string& name) {
         {"bool", {0, 1}},                {"enum", {0, UINT32_MAX}},
         {"page", {0, INT64_MAX, "page"}}, {"ns", {0, INT64_MAX, "ns"}},
     };
+    // clang-format on
     for (const Entry& entry : kTypes)
         if (name == entry.name) return entry.type;
     return std::nullopt;

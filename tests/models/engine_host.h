@@ -43,7 +43,8 @@ public:
     // `folder` holds engine_<trees>_<depth>_<nodes>.bpf.o
     Engine(const std::string& folder, ModelClass shape, bool with_tracing = false) : shape_(shape) {
         libbpf_set_print(nullptr);
-        std::string path = folder + "/engine_" + std::to_string(shape.trees) + "_" + std::to_string(shape.depth) + "_" + std::to_string(shape.nodes) + ".bpf.o";
+        std::string path = folder + "/engine_" + std::to_string(shape.trees) + "_" + std::to_string(shape.depth) + "_" +
+                           std::to_string(shape.nodes) + ".bpf.o";
         object_ = bpf_object__open_file(path.c_str(), nullptr);
         if (!object_) {
             error_ = "cannot open " + path + ": " + std::strerror(errno);

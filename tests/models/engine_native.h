@@ -5,8 +5,13 @@
 #include <linux/types.h>
 
 #ifdef __cplusplus
-extern "C"
+extern "C" {
 #endif
-int rmt_native_infer(const void *value, __s32 *f, __s64 *out, int trees, __u32 depth, __u32 nodes);
+
+int rmt_native_infer(const void* value, __s32* f, __s64* out, int trees, __u32 depth, __u32 nodes);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

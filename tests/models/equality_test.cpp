@@ -25,8 +25,17 @@ const Case kCases[] = {
     {{1, 16, 131072}, {.depth = 16, .inputs = 8, .span = 1000000, .complete = true}},
     {{4, 4, 256}, {.kind = ModelKind::Forest, .trees = 3, .depth = 4, .inputs = 3, .span = 16, .shift = 0}},
     {{16, 8, 4096}, {.kind = ModelKind::Forest, .trees = 13, .depth = 7, .inputs = 8, .span = 500, .shift = 20}},
-    {{16, 8, 4096}, {.kind = ModelKind::Forest, .trees = 16, .depth = 6, .inputs = 5, .span = 500, .complete = true, .bisect = true, .link = Link::Positive}},
-    {{100, 8, 65536}, {.kind = ModelKind::Forest, .trees = 100, .depth = 8, .inputs = 10, .span = RMT_MODEL_LIMIT, .complete = true, .shift = 12}},
+    {{16, 8, 4096},
+     {.kind = ModelKind::Forest,
+      .trees = 16,
+      .depth = 6,
+      .inputs = 5,
+      .span = 500,
+      .complete = true,
+      .bisect = true,
+      .link = Link::Positive}},
+    {{100, 8, 65536},
+     {.kind = ModelKind::Forest, .trees = 100, .depth = 8, .inputs = 10, .span = RMT_MODEL_LIMIT, .complete = true, .shift = 12}},
 };
 
 struct Answer {
@@ -148,7 +157,8 @@ TEST_CASE("whatever bytes the nodes hold, the engine ends, and kernel and native
             for (uint32_t i = 0; i < 512; i++) fill(engine.rows()[i], {}, random);
             REQUIRE(engine.run_all(512) == 0);
             size_t different = 0;
-            for (uint32_t i = 0; i < 512; i++) different += native(value, shape, engine.rows()[i]) != Answer{engine.answers()[i].status, engine.answers()[i].value};
+            for (uint32_t i = 0; i < 512; i++)
+                different += native(value, shape, engine.rows()[i]) != Answer{engine.answers()[i].status, engine.answers()[i].value};
             CHECK(different == 0);
         }
     }

@@ -22,14 +22,23 @@ int rounds(int normal) {
 }
 
 std::string mutate(std::mt19937_64& random, std::string text) {
-    static const char* kTokens[] = {"-1", "0", "2147483648", "-2147483649", "99999999999999999999", "1e400", "NaN", "null", "[]", "{}", "\"\"", "true", "1.5", "[[[[[[[["};
+    static const char* kTokens[] = {"-1",   "0",    "2147483648", "-2147483649", "99999999999999999999", "1e400", "NaN", "null", "[]", "{}",
+                                    "\"\"", "true", "1.5",        "[[[[[[[["};
     for (uint64_t edits = 1 + random() % 4; edits > 0 && !text.empty(); edits--) {
         size_t at = random() % text.size();
         switch (random() % 6) {
-            case 0: text[at] = static_cast<char>(random()); break;
-            case 1: text.erase(at, 1 + random() % 8); break;
-            case 2: text.insert(at, text.substr(random() % text.size(), random() % 32)); break;
-            case 3: text.resize(at); break;
+            case 0:
+                text[at] = static_cast<char>(random());
+                break;
+            case 1:
+                text.erase(at, 1 + random() % 8);
+                break;
+            case 2:
+                text.insert(at, text.substr(random() % text.size(), random() % 32));
+                break;
+            case 3:
+                text.resize(at);
+                break;
             case 4: {  // a number becomes another token
                 size_t digit = text.find_first_of("0123456789", at);
                 if (digit == std::string::npos) break;
@@ -70,8 +79,10 @@ TEST_CASE("fuzz: artefacts") {
         std::string text = without_digest(to_json(random_model(random, shape)));
         auto model = parse_model(mutate(random, text));
         model ? valid++ : refused++;
-        if (model) check_valid(*model, random);
-        else REQUIRE(model.error().message.starts_with("M01"));
+        if (model)
+            check_valid(*model, random);
+        else
+            REQUIRE(model.error().message.starts_with("M01"));
     }
     CHECK(valid > 0);
     CHECK(refused > valid);
@@ -113,7 +124,9 @@ TEST_CASE("fuzz: data sets") {
     const std::string jsonl = "{\"ts\":1,\"deltas\":[1,-2],\"comm\":\"a\"}\n{\"ts\":2,\"deltas\":[3,4],\"comm\":\"b\"}\n";
     REQUIRE(parse_jsonl(jsonl));
     for (int round = 0; round < rounds(6000); round++) {
-        auto read = round % 3 == 0 ? parse_npy(mutate(random, npy)) : round % 3 == 1 ? parse_csv(mutate(random, csv)) : parse_jsonl(mutate(random, jsonl));
+        auto read = round % 3 == 0   ? parse_npy(mutate(random, npy))
+                    : round % 3 == 1 ? parse_csv(mutate(random, csv))
+                                     : parse_jsonl(mutate(random, jsonl));
         if (!read) continue;
         for (const Column& column : read->columns) REQUIRE(column.values.size() == read->rows());
     }

@@ -15,9 +15,9 @@ struct RandomShape {
     uint32_t trees = 1;
     uint32_t depth = 8;
     uint32_t inputs = 4;
-    int64_t span = 64;          // inputs trained on -span..span
-    bool complete = false;      // every leaf at full depth
-    bool bisect = false;        // thresholds near the middle of what reaches a node: every leaf is reached, no branch is predictable
+    int64_t span = 64;      // inputs trained on -span..span
+    bool complete = false;  // every leaf at full depth
+    bool bisect = false;    // thresholds near the middle of what reaches a node: every leaf is reached, no branch is predictable
     Link link = Link::Round;
     uint32_t shift = 0;
 };
@@ -28,7 +28,8 @@ inline int64_t between(std::mt19937_64& random, int64_t lo, int64_t hi) {
 
 using Box = std::vector<std::pair<int64_t, int64_t>>;  // of the inputs that reach a node
 
-inline int32_t add_random(std::mt19937_64& random, const RandomShape& shape, int64_t leaf_limit, Tree& tree, uint32_t depth, const Box& box) {
+inline int32_t add_random(std::mt19937_64& random, const RandomShape& shape, int64_t leaf_limit, Tree& tree, uint32_t depth,
+                          const Box& box) {
     int32_t node = tree.add_leaf(static_cast<int32_t>(between(random, -leaf_limit, leaf_limit - 1)));
     if (depth == shape.depth || (!shape.complete && depth > 0 && random() % 5 == 0)) return node;
     tree.value[node] = 0;
@@ -61,7 +62,8 @@ inline Model random_model(std::mt19937_64& random, const RandomShape& shape) {
         model.base = between(random, -1000000, 1000000);
         if (shape.link == Link::Positive) model.output = {OutputKind::Class, "u8", 0, 1, {}};
     }
-    for (uint32_t i = 0; i < shape.trees; i++) add_random(random, shape, leaf_limit, model.trees.emplace_back(), 0, Box(shape.inputs, {-shape.span, shape.span}));
+    for (uint32_t i = 0; i < shape.trees; i++)
+        add_random(random, shape, leaf_limit, model.trees.emplace_back(), 0, Box(shape.inputs, {-shape.span, shape.span}));
     seal(model);
     return model;
 }
@@ -72,17 +74,31 @@ inline std::vector<int64_t> random_inputs(std::mt19937_64& random, const Model& 
     const Tree& tree = model.trees[random() % model.trees.size()];
     for (const ModelInput& input : model.inputs) {
         switch (random() % 32) {
-            case 0: inputs.push_back(input.min); break;
-            case 1: inputs.push_back(input.max); break;
-            case 2: inputs.push_back(input.max < INT32_MAX && random() % 8 == 0 ? input.max + 1 : input.max); break;
-            case 3: inputs.push_back(input.min > INT32_MIN && random() % 8 == 0 ? input.min - 1 : input.min); break;
-            case 4: inputs.push_back(random() % 8 == 0 ? (random() % 2 ? INT32_MAX : INT32_MIN) : 0); break;
-            case 5: case 6: case 7: case 8: {
+            case 0:
+                inputs.push_back(input.min);
+                break;
+            case 1:
+                inputs.push_back(input.max);
+                break;
+            case 2:
+                inputs.push_back(input.max < INT32_MAX && random() % 8 == 0 ? input.max + 1 : input.max);
+                break;
+            case 3:
+                inputs.push_back(input.min > INT32_MIN && random() % 8 == 0 ? input.min - 1 : input.min);
+                break;
+            case 4:
+                inputs.push_back(random() % 8 == 0 ? (random() % 2 ? INT32_MAX : INT32_MIN) : 0);
+                break;
+            case 5:
+            case 6:
+            case 7:
+            case 8: {
                 int64_t near = tree.threshold[random() % tree.size()] + between(random, -1, 1);
                 inputs.push_back(std::clamp(near, input.min, input.max));
                 break;
             }
-            default: inputs.push_back(between(random, input.min, input.max));
+            default:
+                inputs.push_back(between(random, input.min, input.max));
         }
     }
     return inputs;

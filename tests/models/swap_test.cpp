@@ -42,7 +42,8 @@ void swap_under_load(ModelClass shape, RandomShape random_shape, int swaps) {
     engine.watch()->allowed[0] = 111000001 * trees;
     engine.watch()->allowed[1] = 222000002 * trees;
     for (uint32_t i = 0; i < kEngineRows; i++)
-        for (size_t k = 0; k < random_shape.inputs; k++) engine.rows()[i].input[k] = static_cast<int32_t>(between(random, -random_shape.span, random_shape.span));
+        for (size_t k = 0; k < random_shape.inputs; k++)
+            engine.rows()[i].input[k] = static_cast<int32_t>(between(random, -random_shape.span, random_shape.span));
     REQUIRE(engine.swap(*a) == 0);
 
     std::atomic<bool> done = false;

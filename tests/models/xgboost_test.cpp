@@ -52,7 +52,8 @@ TEST_CASE("xgboost: margins agree within the proved bound, decisions exactly") {
         bool is_class;
         size_t trees;
     };
-    for (const Case& c : {Case{"xgb17_logistic", "xgboost 1.7.4", true, 6}, Case{"xgb31_regression", "xgboost 3.1.0", false, 5}, Case{"xgb30_forest", "xgboost 3.0.0", false, 4}}) {
+    for (const Case& c : {Case{"xgb17_logistic", "xgboost 1.7.4", true, 6}, Case{"xgb31_regression", "xgboost 3.1.0", false, 5},
+                          Case{"xgb30_forest", "xgboost 3.0.0", false, 4}}) {
         INFO(c.name);
         auto report = import_file(data_path(c.name + std::string(".json")), {});
         REQUIRE((report ? "" : report.error().message) == "");
@@ -70,7 +71,8 @@ TEST_CASE("xgboost: margins agree within the proved bound, decisions exactly") {
             auto answer = infer(model, row.inputs);
             REQUIRE(answer);
             if (c.is_class && std::abs(row.margin) > report->margin_bound + float_error) CHECK(*answer == (row.margin > 0 ? 1 : 0));
-            if (!c.is_class) CHECK(std::abs(static_cast<double>(*answer) - row.margin) <= 0.5 + report->margin_bound + float_error + rounding);
+            if (!c.is_class)
+                CHECK(std::abs(static_cast<double>(*answer) - row.margin) <= 0.5 + report->margin_bound + float_error + rounding);
         }
         CHECK(lower_model(model, smallest_class(model)));
     }
@@ -82,9 +84,11 @@ TEST_CASE("xgboost: thresholds of integers are exact, also where float32 rounds 
         return R"({"version":[2,1,0],"learner":{"attributes":{},"feature_names":[],"feature_types":[],"objective":{"name":"reg:squarederror"},
             "learner_model_param":{"base_score":"0E0","num_class":"0","num_feature":"1","num_target":"1"},
             "gradient_booster":{"name":"gbtree","model":{"gbtree_model_param":{"num_trees":"1","num_parallel_tree":"1"},"tree_info":[0],
-            "trees":[{"id":0,"left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_indices":[0,0,0],"split_conditions":[)" + t + R"(,-1,1],"default_left":[0,0,0]}]}}}})";
+            "trees":[{"id":0,"left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_indices":[0,0,0],"split_conditions":[)" +
+               t + R"(,-1,1],"default_left":[0,0,0]}]}}}})";
     };
-    for (double t : {0.0, 0.5, 1.0, -0.5, 3.0, -7.25, 16777216.0, 16777218.0, 16777215.0, 33554434.0, 123456792.0, -123456792.0, 1073741824.0, 1073741760.0, 2e9, -2e9, -1073741824.0}) {
+    for (double t : {0.0, 0.5, 1.0, -0.5, 3.0, -7.25, 16777216.0, 16777218.0, 16777215.0, 33554434.0, 123456792.0, -123456792.0,
+                     1073741824.0, 1073741760.0, 2e9, -2e9, -1073741824.0}) {
         auto report = import_model(with_threshold(std::to_string(t)), {});
         INFO("threshold " << t);
         REQUIRE((report ? "" : report.error().message) == "");
@@ -117,7 +121,8 @@ TEST_CASE("xgboost: what is not understood is refused with its place") {
         {R"("3E-1")", R"("1E0")", "M0104", "/learner/learner_model_param/base_score"},
         {R"("3E-1")", R"("[3E-1")", "M0104", "/learner/learner_model_param/base_score"},
         {R"("base_score":"3E-1",)", "", "M0102", "'base_score' is missing"},
-        {R"("size_leaf_vector":"1")", R"("size_leaf_vector":"3")", "M0110", "/learner/gradient_booster/model/trees/0/tree_param/size_leaf_vector"},
+        {R"("size_leaf_vector":"1")", R"("size_leaf_vector":"3")", "M0110",
+         "/learner/gradient_booster/model/trees/0/tree_param/size_leaf_vector"},
         {R"("split_type":[0)", R"("split_type":[1)", "M0110", "/learner/gradient_booster/model/trees/0/split_type/0"},
         {R"("categories_nodes":[])", R"("categories_nodes":[0])", "M0110", "/learner/gradient_booster/model/trees/0/categories_nodes"},
         {R"("split_conditions":[)", R"("split_conditions":[NaN,)", "M0107", "/learner/gradient_booster/model/trees/0"},
@@ -149,7 +154,10 @@ TEST_CASE("xgboost: a bare NaN, an infinite threshold, base_score as an array of
     auto left = import_model(inf, {});
     REQUIRE(left);
     CHECK(left->model.trees[0].size() < import_model(good, {})->model.trees[0].size());
-    CHECK(import_model(replaced(good, "\"3E-1\"", "\"[3E-1]\""), {})->model == [&] { auto m = import_model(good, {})->model; return m; }());
+    CHECK(import_model(replaced(good, "\"3E-1\"", "\"[3E-1]\""), {})->model == [&] {
+        auto m = import_model(good, {})->model;
+        return m;
+    }());
 }
 
 TEST_CASE("xgboost: options") {
@@ -190,7 +198,8 @@ TEST_CASE("xgboost: options") {
     auto scored = import_model(text, score);
     REQUIRE(scored);
     CHECK(scored->model.output.kind == OutputKind::Score);
-    for (const Row& row : read_rows("xgb17_logistic.csv")) CHECK(std::abs(static_cast<double>(*infer(scored->model, row.inputs)) - row.margin * 256) < 0.51);
+    for (const Row& row : read_rows("xgb17_logistic.csv"))
+        CHECK(std::abs(static_cast<double>(*infer(scored->model, row.inputs)) - row.margin * 256) < 0.51);
 
     const std::string best = replaced(read_text("xgb31_regression.json"), R"("attributes":{})", R"("attributes":{"best_iteration":"1"})");
     CHECK(import_model(best, {})->model.trees.size() == 5);
@@ -200,7 +209,8 @@ TEST_CASE("xgboost: options") {
 }
 
 TEST_CASE("import recognises what it cannot read") {
-    for (auto [text, hint] : {std::pair{"[]", "dump_model"}, std::pair{R"({"tree_info":[]})", "LightGBM"}, std::pair{R"({"oblivious_trees":[]})", "CatBoost"}, std::pair{"{}", "rmt_model"}}) {
+    for (auto [text, hint] : {std::pair{"[]", "dump_model"}, std::pair{R"({"tree_info":[]})", "LightGBM"},
+                              std::pair{R"({"oblivious_trees":[]})", "CatBoost"}, std::pair{"{}", "rmt_model"}}) {
         auto report = import_model(text, {});
         REQUIRE_FALSE(report);
         CHECK_THAT(report.error().message, ContainsSubstring("M0112"));

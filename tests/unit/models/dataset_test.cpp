@@ -46,7 +46,8 @@ TEST_CASE("data set: csv") {
 }
 
 TEST_CASE("data set: jsonl") {
-    auto data = parse_jsonl("{\"ts\":1,\"deltas\":[1,-2],\"comm\":\"a\",\"major\":true}\n\n{\"deltas\":[3,4],\"comm\":\"b\",\"ts\":2,\"major\":false}");
+    auto data = parse_jsonl(
+        "{\"ts\":1,\"deltas\":[1,-2],\"comm\":\"a\",\"major\":true}\n\n{\"deltas\":[3,4],\"comm\":\"b\",\"ts\":2,\"major\":false}");
     REQUIRE((data ? "" : data.error().message) == "");
     CHECK(data->rows() == 2);
     CHECK(data->find("deltas[1]")->values == Values{-2, 4});
@@ -58,11 +59,17 @@ TEST_CASE("data set: jsonl") {
 TEST_CASE("data set: npy") {
     std::string records;
     for (int32_t i = 0; i < 3; i++)
-        records += raw<uint64_t>(10 + i) + raw<int32_t>(-i) + raw<int32_t>(100 * i) + raw<int8_t>(static_cast<int8_t>(-1 - i)) + raw<uint16_t>(65535) + std::string("comm\0\0\0\0", 8) + raw<uint8_t>(i & 1);
+        records += raw<uint64_t>(10 + i) + raw<int32_t>(-i) + raw<int32_t>(100 * i) + raw<int8_t>(static_cast<int8_t>(-1 - i)) +
+                   raw<uint16_t>(65535) + std::string("comm\0\0\0\0", 8) + raw<uint8_t>(i & 1);
     for (char major : {1, 2, 3}) {
-        auto data = parse_npy(npy("[('ts', '<u8'), ('deltas', '<i4', (2,)), ('kind', '|i1'), ('port', '<u2'), ('comm', '|S8'), ('major', '?'.replace('?', '|b1'))]", 3, records, major));
+        auto data =
+            parse_npy(npy("[('ts', '<u8'), ('deltas', '<i4', (2,)), ('kind', '|i1'), ('port', '<u2'), ('comm', '|S8'), ('major', "
+                          "'?'.replace('?', '|b1'))]",
+                          3, records, major));
         CHECK_FALSE(data);  // not a literal
-        data = parse_npy(npy("[('ts', '<u8'), ('deltas', '<i4', (2,)), ('kind', '|i1'), ('port', '<u2'), ('comm', '|S8'), ('major', '|b1')]", 3, records, major));
+        data =
+            parse_npy(npy("[('ts', '<u8'), ('deltas', '<i4', (2,)), ('kind', '|i1'), ('port', '<u2'), ('comm', '|S8'), ('major', '|b1')]",
+                          3, records, major));
         REQUIRE((data ? "" : data.error().message) == "");
         CHECK(data->find("ts")->values == Values{10, 11, 12});
         CHECK(data->find("ts")->type == "u64");

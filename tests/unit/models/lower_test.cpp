@@ -29,10 +29,15 @@ TEST_CASE("lowering: the bytes of a small tree") {
     CHECK(header.span[0] == 20);
     CHECK(header.span[1] == 200);
     CHECK(header.span[2] == UINT32_MAX);
-    CHECK(model.digest.substr(7, 16) == [&] { char hex[17]; std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(header.digest)); return std::string(hex); }());
+    CHECK(model.digest.substr(7, 16) == [&] {
+        char hex[17];
+        std::snprintf(hex, sizeof hex, "%016llx", static_cast<unsigned long long>(header.digest));
+        return std::string(hex);
+    }());
     rmt_model_node node[5];
     std::memcpy(node, value->data() + 216, sizeof node);
-    const std::pair<int32_t, uint32_t> expected[5] = {{3, 0 | 1 << 8}, {-1, 1 | 3 << 8}, {30, 15 | 2 << 8}, {10, 15 | 3 << 8}, {20, 15 | 4 << 8}};
+    const std::pair<int32_t, uint32_t> expected[5] = {
+        {3, 0 | 1 << 8}, {-1, 1 | 3 << 8}, {30, 15 | 2 << 8}, {10, 15 | 3 << 8}, {20, 15 | 4 << 8}};
     for (int i = 0; i < 5; i++) {
         CHECK(node[i].threshold == expected[i].first);
         CHECK(node[i].link == expected[i].second);
@@ -123,8 +128,10 @@ TEST_CASE("lowering: a damaged value is noticed") {
     for (const Case& c : cases) {
         INFO(c.what);
         auto value = good;
-        if (std::string(c.what).starts_with("link") || std::string(c.what) == "slot") std::memcpy(value.data() + nodes + 4, &c.word, 4);
-        else std::memcpy(value.data() + c.offset, &c.word, 4);
+        if (std::string(c.what).starts_with("link") || std::string(c.what) == "slot")
+            std::memcpy(value.data() + nodes + 4, &c.word, 4);
+        else
+            std::memcpy(value.data() + c.offset, &c.word, 4);
         bool harmless = std::string(c.what) == "link into another tree";  // still a tree that ends within the depth
         CHECK(check_value(value, shape).has_value() == harmless);
     }

@@ -50,7 +50,8 @@ TEST_CASE("artefact: the digest covers every part, and nothing about the layout 
         if (in_string || (c != ' ' && c != '\n')) compact += c;
     }
     CHECK(parse_model(compact)->digest == model.digest);
-    for (auto [from, to] : {std::pair{"\"small\"", "\"smell\""}, std::pair{"by hand", "by Hand"}, std::pair{"[-10,10]", "[-11,10]"}, std::pair{"[3,-1,0", "[2,-1,0"}}) {
+    for (auto [from, to] : {std::pair{"\"small\"", "\"smell\""}, std::pair{"by hand", "by Hand"}, std::pair{"[-10,10]", "[-11,10]"},
+                            std::pair{"[3,-1,0", "[2,-1,0"}}) {
         auto changed = parse_model(replaced(to_json(model), from, to));
         REQUIRE_FALSE(changed);
         CHECK_THAT(changed.error().message, ContainsSubstring("M0106: at /digest"));
@@ -68,7 +69,8 @@ TEST_CASE("artefact: what is wrong is refused with its place") {
         {"{", "[", "M0101"},
         {"\"rmt_model\": 1", "\"rmt_model\": 2", "M0105: at /rmt_model"},
         {"\"rmt_model\": 1", "\"model\": 1", "M0112"},
-        {"\"name\": \"small\"", "\"name\": \"small\", \"name\": \"other\"", "M0101: this is not a JSON document that can be read: it has the key \"name\" twice"},
+        {"\"name\": \"small\"", "\"name\": \"small\", \"name\": \"other\"",
+         "M0101: this is not a JSON document that can be read: it has the key \"name\" twice"},
         {"\"name\": \"small\"", "\"name\": \"small\", \"lookup\": 3", "M0103: at /lookup"},
         {"\"type\":\"i16\"", "\"type\":\"i16\",\"scale\":2", "M0103: at /inputs/1/scale"},
         {"\"le\"", "\"lt\"", "M0110: at /compare"},

@@ -33,15 +33,45 @@ TEST_CASE("policy: a model that does not fit is refused with the first cause") {
         std::function<void(Model&, ManifestModel&)> change;
     };
     const Case cases[] = {
-        {"order", "M0201: at /inputs: the model takes (x, y), the policy gives (y, x)", [](Model&, ManifestModel& p) { p.inputs = {"y", "x"}; }},
-        {"one more", "M0201", [](Model&, ManifestModel& p) { p.inputs.push_back("z"); p.input_types.push_back("i32"); }},
+        {"order", "M0201: at /inputs: the model takes (x, y), the policy gives (y, x)",
+         [](Model&, ManifestModel& p) {
+             p.inputs = {"y", "x"};
+         }},
+        {"one more", "M0201",
+         [](Model&, ManifestModel& p) {
+             p.inputs.push_back("z");
+             p.input_types.push_back("i32");
+         }},
         {"name", "M0201", [](Model& m, ManifestModel&) { m.inputs[0].name = "X"; }},
-        {"unit", "M0202: at /inputs/1/type: 'y' was trained as i16, the policy gives ns", [](Model&, ManifestModel& p) { p.input_types[1] = "ns"; }},
-        {"never in range", "M0202: at /inputs/0/trained_range", [](Model& m, ManifestModel& p) { m.inputs[0].min = -10; m.inputs[0].max = -1; p.input_types[0] = "u8"; }},
-        {"kind", "M0203: at /output/kind: the model answers a value, the policy expects a score", [](Model&, ManifestModel& p) { p.output_kind = "score"; }},
-        {"range", "M0204: at /output/range: the model answers 0..100, the policy takes 0..99", [](Model&, ManifestModel& p) { p.output_min = 0; p.output_max = 99; }},
-        {"class name", "M0205: at /output/classes/fwd", [](Model& m, ManifestModel& p) { m.output.kind = OutputKind::Class; m.output.classes = {{"fwd", 1}}; p.output_kind = "class"; p.classes = {{"back", 1}}; }},
-        {"class number", "M0205: at /output/classes/fwd: the model answers 1, in the policy it is 2", [](Model& m, ManifestModel& p) { m.output.kind = OutputKind::Class; m.output.classes = {{"fwd", 1}}; p.output_kind = "class"; p.classes = {{"fwd", 2}}; }},
+        {"unit", "M0202: at /inputs/1/type: 'y' was trained as i16, the policy gives ns",
+         [](Model&, ManifestModel& p) { p.input_types[1] = "ns"; }},
+        {"never in range", "M0202: at /inputs/0/trained_range",
+         [](Model& m, ManifestModel& p) {
+             m.inputs[0].min = -10;
+             m.inputs[0].max = -1;
+             p.input_types[0] = "u8";
+         }},
+        {"kind", "M0203: at /output/kind: the model answers a value, the policy expects a score",
+         [](Model&, ManifestModel& p) { p.output_kind = "score"; }},
+        {"range", "M0204: at /output/range: the model answers 0..100, the policy takes 0..99",
+         [](Model&, ManifestModel& p) {
+             p.output_min = 0;
+             p.output_max = 99;
+         }},
+        {"class name", "M0205: at /output/classes/fwd",
+         [](Model& m, ManifestModel& p) {
+             m.output.kind = OutputKind::Class;
+             m.output.classes = {{"fwd", 1}};
+             p.output_kind = "class";
+             p.classes = {{"back", 1}};
+         }},
+        {"class number", "M0205: at /output/classes/fwd: the model answers 1, in the policy it is 2",
+         [](Model& m, ManifestModel& p) {
+             m.output.kind = OutputKind::Class;
+             m.output.classes = {{"fwd", 1}};
+             p.output_kind = "class";
+             p.classes = {{"fwd", 2}};
+         }},
         {"forest", "M0206", [](Model& m, ManifestModel&) { m.kind = ModelKind::Forest; }},
     };
     for (const Case& c : cases) {

@@ -13,8 +13,17 @@ TEST_CASE("reference: left iff input <= threshold") {
         std::optional<int64_t> answer;
     };
     const Case cases[] = {
-        {{3, -1}, 10}, {{3, 0}, 20}, {{4, -1}, 30}, {{-10, -100}, 10}, {{10, 100}, 30},
-        {{11, 0}, std::nullopt}, {{-11, 0}, std::nullopt}, {{0, 101}, std::nullopt}, {{INT64_MAX, 0}, std::nullopt}, {{0}, std::nullopt}, {{0, 0, 0}, std::nullopt},
+        {{3, -1}, 10},
+        {{3, 0}, 20},
+        {{4, -1}, 30},
+        {{-10, -100}, 10},
+        {{10, 100}, 30},
+        {{11, 0}, std::nullopt},
+        {{-11, 0}, std::nullopt},
+        {{0, 101}, std::nullopt},
+        {{INT64_MAX, 0}, std::nullopt},
+        {{0}, std::nullopt},
+        {{0, 0, 0}, std::nullopt},
     };
     for (const Case& c : cases) CHECK(infer(model, c.inputs) == c.answer);
 }
@@ -28,9 +37,12 @@ TEST_CASE("reference: a forest rounds half up, then clamps; or answers the sign"
         int64_t answer;
     };
     const Case cases[] = {
-        {3, 4, 0, 0, Link::Round, 7},    {3, 4, 1, 1, Link::Round, 4},     {3, 4, 0, 1, Link::Round, 4},     {-3, -4, 0, 1, Link::Round, -3},
-        {-3, -5, 0, 1, Link::Round, -4}, {1000, 0, 0, 0, Link::Round, 50}, {-1000, 0, 0, 0, Link::Round, -50}, {1 << 29, 1 << 29, 0, 29, Link::Round, 2},
-        {1, -1, 0, 0, Link::Positive, 0}, {1, 0, 0, 0, Link::Positive, 1}, {0, 0, -1, 0, Link::Positive, 0}, {0, 0, 1, 0, Link::Positive, 1},
+        {3, 4, 0, 0, Link::Round, 7},       {3, 4, 1, 1, Link::Round, 4},
+        {3, 4, 0, 1, Link::Round, 4},       {-3, -4, 0, 1, Link::Round, -3},
+        {-3, -5, 0, 1, Link::Round, -4},    {1000, 0, 0, 0, Link::Round, 50},
+        {-1000, 0, 0, 0, Link::Round, -50}, {1 << 29, 1 << 29, 0, 29, Link::Round, 2},
+        {1, -1, 0, 0, Link::Positive, 0},   {1, 0, 0, 0, Link::Positive, 1},
+        {0, 0, -1, 0, Link::Positive, 0},   {0, 0, 1, 0, Link::Positive, 1},
     };
     for (const Case& c : cases) {
         Model model = small_model();

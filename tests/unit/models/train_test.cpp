@@ -47,7 +47,9 @@ TEST_CASE("train: periodic deltas are learned exactly") {
         {"sequential", [](size_t) { return int64_t{1}; }, 1},
         {"stride", [](size_t) { return int64_t{-7}; }, 1},
         {"convolution", three_streams, 9},
-        {"two of four", [](size_t i) { return i % 4 == 1 ? int64_t{1000} : i % 4 == 3 ? int64_t{-997} : int64_t{2}; }, 15},
+        {"two of four", [](size_t i) { return i % 4 == 1   ? int64_t{1000}
+                                              : i % 4 == 3 ? int64_t{-997}
+                                                           : int64_t{2}; }, 15},
     };
     for (const Case& c : cases) {
         INFO(c.what);
@@ -81,7 +83,7 @@ TEST_CASE("train: a pattern is found under noise, and the confidence decides") {
     TrainOptions options = four_deltas();
     auto report = train_tree(data, options);
     REQUIRE(report);
-    CHECK(report->holdout.accuracy() > 0.7);   // 0.9 is the most that can be had; the history is noisy too
+    CHECK(report->holdout.accuracy() > 0.7);  // 0.9 is the most that can be had; the history is noisy too
     CHECK(report->holdout.accuracy() > report->holdout.baseline() + 0.05);
     options.confidence = 0.99;
     auto strict = train_tree(data, options);
@@ -125,7 +127,8 @@ TEST_CASE("train: regression") {
     REQUIRE(report);
     CHECK(report->holdout.mean_error() < 3);
     CHECK(report->holdout.absolute_error < report->holdout.baseline_error / 100);
-    for (auto [x, y] : {std::pair<int64_t, int64_t>{-31, 4000}, {-30, -20}, {49, -20}, {50, 777}}) CHECK(std::abs(*infer(report->model, std::vector<int64_t>{x}) - y) <= 2);
+    for (auto [x, y] : {std::pair<int64_t, int64_t>{-31, 4000}, {-30, -20}, {49, -20}, {50, 777}})
+        CHECK(std::abs(*infer(report->model, std::vector<int64_t>{x}) - y) <= 2);
     options.output.max = 1000;  // leaves stay in the output's range
     CHECK(*infer(train_tree(data, options)->model, std::vector<int64_t>{-90}) == 1000);
 }
@@ -206,13 +209,23 @@ TEST_CASE("train: what is wrong is said") {
         std::function<void(TrainOptions&)> change;
     };
     const Case cases[] = {
-        {"M0302", [](TrainOptions& o) { o.inputs[0] = "delta"; }},   {"M0302", [](TrainOptions& o) { o.label = "nxt"; }},
-        {"M0304", [](TrainOptions& o) { o.min_leaf = 1000; }},       {"M0305", [](TrainOptions& o) { o.inputs.clear(); }},
-        {"M0305", [](TrainOptions& o) { o.inputs.resize(16); }},     {"M0305", [](TrainOptions& o) { o.max_depth = 17; }},
-        {"M0305", [](TrainOptions& o) { o.max_depth = 0; }},         {"M0305", [](TrainOptions& o) { o.min_leaf = 0; }},
-        {"M0305", [](TrainOptions& o) { o.max_labels = 65; }},       {"M0305", [](TrainOptions& o) { o.confidence = 1.5; }},
-        {"M0305", [](TrainOptions& o) { o.holdout = 1; }},           {"M0305", [](TrainOptions& o) { o.none = 5000; }},
-        {"M0305", [](TrainOptions& o) { o.output.max = int64_t{1} << 40; }}, {"M0107", [](TrainOptions& o) { o.input_types = {"i32", "i32", "i32", "float"}; }},
+        {"M0302", [](TrainOptions& o) { o.inputs[0] = "delta"; }},
+        {"M0302", [](TrainOptions& o) { o.label = "nxt"; }},
+        {"M0304", [](TrainOptions& o) { o.min_leaf = 1000; }},
+        {"M0305", [](TrainOptions& o) { o.inputs.clear(); }},
+        {"M0305", [](TrainOptions& o) { o.inputs.resize(16); }},
+        {"M0305", [](TrainOptions& o) { o.max_depth = 17; }},
+        {"M0305", [](TrainOptions& o) { o.max_depth = 0; }},
+        {"M0305", [](TrainOptions& o) { o.min_leaf = 0; }},
+        {"M0305", [](TrainOptions& o) { o.max_labels = 65; }},
+        {"M0305", [](TrainOptions& o) { o.confidence = 1.5; }},
+        {"M0305", [](TrainOptions& o) { o.holdout = 1; }},
+        {"M0305", [](TrainOptions& o) { o.none = 5000; }},
+        {"M0305", [](TrainOptions& o) { o.output.max = int64_t{1} << 40; }},
+        {"M0107",
+         [](TrainOptions& o) {
+             o.input_types = {"i32", "i32", "i32", "float"};
+         }},
     };
     for (const Case& c : cases) {
         TrainOptions options = four_deltas();
@@ -221,7 +234,11 @@ TEST_CASE("train: what is wrong is said") {
         REQUIRE_FALSE(report);
         CHECK_THAT(report.error().message, ContainsSubstring(c.id));
     }
-    auto near = train_tree(data, [] { auto o = four_deltas(); o.label = "nxt"; return o; }());
+    auto near = train_tree(data, [] {
+        auto o = four_deltas();
+        o.label = "nxt";
+        return o;
+    }());
     CHECK_THAT(near.error().hint, ContainsSubstring("did you mean 'next'"));
     CHECK_FALSE(train_tree({}, four_deltas()));
 }
