@@ -60,6 +60,7 @@ std::vector<std::string> pinned_policies() {
     std::vector<std::string> names;
     for (const std::string& name : list(kPinRoot)) {
         struct stat st = {};
+        if (name.ends_with(kNextSuffix) || name.ends_with(kOldSuffix)) continue;
         if (stat(pin_dir(name).c_str(), &st) == 0 && S_ISDIR(st.st_mode)) names.push_back(name);
     }
     return names;

@@ -12,6 +12,10 @@ namespace rmt::load {
 
 inline constexpr const char* kPinRoot = "/sys/fs/bpf/rmt";
 
+// While a policy is replaced, two more directories exist for a moment. No policy's name can end so.
+inline constexpr const char* kNextSuffix = "__next";
+inline constexpr const char* kOldSuffix = "__old";
+
 std::string pin_dir(const std::string& policy);
 
 // Mounts bpffs when it is not mounted and makes kPinRoot. Permission or Environment when that fails.

@@ -72,6 +72,11 @@ Result<LivePolicy> LivePolicy::open(const std::string& name) {
     return live;
 }
 
+Result<std::string> LivePolicy::object_digest() const {
+    RMT_TRY(const int fd, map("rmt_digest"));
+    return read_text_map(fd);
+}
+
 Result<int> LivePolicy::map(const std::string& name) const {
     for (const auto& [known, fd] : maps_)
         if (known == name) return fd.get();

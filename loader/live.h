@@ -41,6 +41,8 @@ public:
     const Manifest& manifest() const { return manifest_; }
     volatile rmt_ctl& ctl() const { return *ctl_; }  // shared memory with the programs
 
+    Result<std::string> object_digest() const;
+
     Result<int> map(const std::string& name) const;  // descriptor, owned by this object
 
     // Setting a mode also closes every breaker that waits for a person.

@@ -125,6 +125,8 @@ Result<void> pin_maps(const bpf_object* object, const LoadRequest& request, cons
     }
     RMT_TRY(Fd manifest, make_text_map("rmt_manifest", to_json(request.manifest)));
     RMT_CHECK(pin(manifest.get(), dir, "rmt_manifest"));
+    RMT_TRY(Fd digest, make_text_map("rmt_digest", request.object_digest));
+    RMT_CHECK(pin(digest.get(), dir, "rmt_digest"));
     for (const ModelValue& model : request.models) {
         RMT_TRY(Fd artefact, make_text_map("rmt_artefact", model.artefact));
         RMT_CHECK(pin(artefact.get(), dir, "artefact_" + model.model));
@@ -154,30 +156,61 @@ Result<std::vector<std::string>> attach_and_pin(bpf_object* object, const LoadRe
 
 }  // namespace
 
+namespace {
+
+// The cgroups of the policy that is about to go, for the one that comes. Figures begin anew.
+Result<void> carry_scope(const std::string& from, const bpf_object* to) {
+    Fd old(bpf_obj_get((from + "/rmt_scope").c_str()));
+    if (!old) return kernel_error("cannot open the scope of the loaded policy", errno);
+    const rmt_cgroup fresh = {};
+    uint64_t key = 0, next = 0;
+    for (bool first = true; bpf_map_get_next_key(old.get(), first ? nullptr : &key, &next) == 0; first = false) {
+        key = next;
+        if (bpf_map_update_elem(map_fd(to, "rmt_scope"), &key, &fresh, BPF_NOEXIST) != 0)
+            return kernel_error("cannot attach the new policy to a cgroup of the old one", errno);
+    }
+    return {};
+}
+
+// Loads, fills, attaches and pins in `dir`.
+Result<LoadReport> load_into(const LoadRequest& request, HookSet hooks, const std::string& dir, const std::string& old_dir) {
+    LoadReport report;
+    report.hooks = hooks;
+    RMT_TRY(ObjectPtr object, open_object(request, hooks));
+    if (const int err = bpf_object__load(object.get()))
+        return kernel_error("the kernel refused the programs of '" + request.manifest.policy + "'", -err);
+    RMT_CHECK(fill(object.get(), request, hooks));
+    if (!old_dir.empty()) RMT_CHECK(carry_scope(old_dir, object.get()));
+    if (mkdir(dir.c_str(), 0755) != 0) return kernel_error("cannot make " + dir, errno);
+    RMT_CHECK(pin_maps(object.get(), request, dir));
+    RMT_TRY(report.programs, attach_and_pin(object.get(), request, dir));
+    return report;
+}
+
+}  // namespace
+
 Result<LoadReport> load_policy(const LoadRequest& request) {
     if (request.manifest.domain != "mm")
         return fail(ErrorKind::Unsupported, "domain '" + request.manifest.domain + "' cannot be loaded yet; only 'mm' can");
-    LoadReport report;
-    RMT_TRY(report.hooks, choose_mm_hooks());
+    RMT_TRY(const HookSet hooks, choose_mm_hooks());
     RMT_TRY(Fd lock, lock_policies());
-    const std::string dir = pin_dir(request.manifest.policy);
-    if (access(dir.c_str(), F_OK) == 0)
+    const std::string dir = pin_dir(request.manifest.policy), next = dir + kNextSuffix, old = dir + kOldSuffix;
+    remove_pins(next);  // left by a run that was killed half-way
+    remove_pins(old);
+    const bool replace = access(dir.c_str(), F_OK) == 0;
+    if (replace && !request.replace)
         return fail(ErrorKind::Conflict, "a policy named '" + request.manifest.policy + "' is loaded already",
                     "rmt-load detach " + request.manifest.policy);
     g_log.clear();
     const libbpf_print_fn_t before = libbpf_set_print(collect_log);
-    const auto result = [&]() -> Result<LoadReport> {
-        RMT_TRY(ObjectPtr object, open_object(request, report.hooks));
-        if (const int err = bpf_object__load(object.get()))
-            return kernel_error("the kernel refused the programs of '" + request.manifest.policy + "'", -err);
-        RMT_CHECK(fill(object.get(), request, report.hooks));
-        if (mkdir(dir.c_str(), 0755) != 0) return kernel_error("cannot make " + dir, errno);
-        RMT_CHECK(pin_maps(object.get(), request, dir));
-        RMT_TRY(report.programs, attach_and_pin(object.get(), request, dir));
-        return report;
-    }();
+    auto result = load_into(request, hooks, next, replace ? dir : "");
     libbpf_set_print(before);
-    if (!result) remove_pins(dir);
+    if (result && replace && rename(dir.c_str(), old.c_str()) != 0) result = kernel_error("cannot move the old policy aside", errno);
+    if (result && rename(next.c_str(), dir.c_str()) != 0) {
+        result = kernel_error("cannot put the new policy in place", errno);
+        if (replace) rename(old.c_str(), dir.c_str());
+    }
+    remove_pins(result ? old : next);
     return result;
 }
 

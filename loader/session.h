@@ -21,11 +21,13 @@ struct ModelValue {
 
 struct LoadRequest {
     std::vector<uint8_t> object;
+    std::string object_digest;   // as the RMT verifier named it; kept, so that an unchanged policy is recognised
     Manifest manifest;
     std::vector<ModelValue> models;
     uint32_t mode = 1;           // enum rmt_mode
     bool twin = false;           // load and pin the test twin as well
     bool attach = true;          // false: programs are loaded and pinned, but see no event (tests)
+    bool replace = false;        // take the place, and the cgroups, of a loaded policy of the same name
 };
 
 struct LoadReport {
@@ -35,6 +37,7 @@ struct LoadReport {
 
 // Errors: Unsupported (no hooks), Permission, Conflict (a policy of that name is loaded), Kernel (refused; `detail` is
 // the kernel verifier's log, whose `; ... @ file.rmt:line` lines are places in the policy).
+// A replacement is attached before the old policy goes, and what was loaded stays untouched when anything fails.
 Result<LoadReport> load_policy(const LoadRequest& request);
 
 // Detaches and removes a policy. NotFound when there is none.

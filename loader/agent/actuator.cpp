@@ -17,6 +17,18 @@ constexpr size_t kMaxTargets = 4096;
 
 }  // namespace
 
+ActuatorFigures& ActuatorFigures::operator+=(const ActuatorFigures& other) {
+    records += other.records;
+    pages += other.pages;
+    clipped += other.clipped;
+    evicted += other.evicted;
+    gone += other.gone;
+    calls += other.calls;
+    wake_ns += other.wake_ns;
+    busy_ns += other.busy_ns;
+    return *this;
+}
+
 uint64_t monotonic_ns() {
     timespec now = {};
     clock_gettime(CLOCK_MONOTONIC, &now);

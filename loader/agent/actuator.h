@@ -35,6 +35,8 @@ struct ActuatorFigures {
     uint64_t calls = 0;        // of process_madvise
     uint64_t wake_ns = 0;      // sum of the time from decision to action
     uint64_t busy_ns = 0;      // sum of the time spent on records
+
+    ActuatorFigures& operator+=(const ActuatorFigures& other);
 };
 
 class Actuator {

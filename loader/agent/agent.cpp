@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "loader/agent/agent.h"
 
+#include <bpf/bpf.h>
 #include <sched.h>
 #include <signal.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "loader/agent/page_cluster.h"
 #include "loader/bpffs.h"
 #include "loader/cgroup.h"
+#include "loader/fd.h"
 
 namespace rmt::load {
 
@@ -99,7 +101,16 @@ private:
 
 }  // namespace
 
-Result<ActuatorFigures> run_agent(const std::string& policy, const AgentOptions& options, const std::atomic<bool>& stop) {
+namespace {
+
+uint32_t map_id(int fd) {
+    bpf_map_info info = {};
+    __u32 size = sizeof(info);
+    return fd >= 0 && bpf_map_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
+}
+
+// Serves the policy as it is loaded now, until it is told to stop, or the policy is detached or replaced.
+Result<bool> serve(const std::string& policy, const AgentOptions& options, const std::atomic<bool>& stop, ActuatorFigures& figures) {
     RMT_TRY(const LivePolicy live, LivePolicy::open(policy));
     Presence presence(live, options);
     RMT_CHECK(presence.claim());
@@ -116,18 +127,35 @@ Result<ActuatorFigures> run_agent(const std::string& policy, const AgentOptions&
             options.say(std::string("warning: no real-time priority (") + std::strerror(errno) + "); prefetches may come late");
     }
     options.say("agent of '" + policy + "' is acting");
+    RMT_TRY(const int ctl, live.map("rmt_ctl"));
+    const uint32_t id = map_id(ctl);
     OomWatch oom(live, options);
-    while (!stop) {
+    bool again = false;
+    for (uint64_t looked = monotonic_ns(); !stop;) {
         presence.beat();
         RMT_CHECK(actuator->poll(kPollMs));
-        oom.look(monotonic_ns());
-        // Detached while we ran: the maps live on in our hands, but nobody asks any more.
-        if (access(pin_dir(policy).c_str(), F_OK) != 0) {
-            options.say("policy '" + policy + "' was detached; the agent ends");
-            break;
-        }
+        const uint64_t now = monotonic_ns();
+        oom.look(now);
+        if (now - looked < kWatchNs) continue;
+        looked = now;
+        const Fd pinned(bpf_obj_get((pin_dir(policy) + "/rmt_ctl").c_str()));
+        if (map_id(pinned.get()) == id) continue;
+        again = static_cast<bool>(pinned);
+        options.say("policy '" + policy + (again ? "' was replaced" : "' was detached; the agent ends"));
+        break;
     }
-    return actuator->figures();
+    figures += actuator->figures();
+    return again;
+}
+
+}  // namespace
+
+Result<ActuatorFigures> run_agent(const std::string& policy, const AgentOptions& options, const std::atomic<bool>& stop) {
+    ActuatorFigures figures;
+    for (bool again = true; again && !stop;) {
+        RMT_TRY(again, serve(policy, options, stop, figures));
+    }
+    return figures;
 }
 
 }  // namespace rmt::load

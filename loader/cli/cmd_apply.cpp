@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// apply, attach, detach, mode, run: what changes the running system.
+#include <fmt/format.h>
+#include <glob.h>
+#include <signal.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+
+#include "loader/agent/agent.h"
+#include "loader/agent/page_cluster.h"
+#include "loader/bpffs.h"
+#include "loader/cgroup.h"
+#include "loader/cli/commands.h"
+#include "loader/cli/pipeline.h"
+#include "loader/live.h"
+
+namespace rmt::cli {
+
+namespace {
+
+using load::LivePolicy;
+using load::MemoryCgroup;
+
+std::atomic<bool> g_stop{false};
+
+void stop_on_signals() {
+    struct sigaction action = {};
+    action.sa_handler = [](int) { g_stop = true; };
+    sigaction(SIGINT, &action, nullptr);
+    sigaction(SIGTERM, &action, nullptr);
+}
+
+Result<rmt_mode> parse_mode(const std::string& text) {
+    if (text == "off") return RMT_MODE_OFF;
+    if (text == "shadow") return RMT_MODE_SHADOW;
+    if (text == "enforce") return RMT_MODE_ENFORCE;
+    return fail(ErrorKind::Input, "mode '" + text + "' was given, off, shadow or enforce was expected");
+}
+
+// The cgroups named on the command line, else those that match the policy's `attach` patterns.
+Result<std::vector<MemoryCgroup>> find_cgroups(const std::vector<std::string>& given, const std::vector<std::string>& patterns) {
+    std::vector<MemoryCgroup> found;
+    for (const std::string& path : given) {
+        RMT_TRY(MemoryCgroup cgroup, MemoryCgroup::open(path));
+        found.push_back(std::move(cgroup));
+    }
+    if (!given.empty() || patterns.empty()) return found;
+    RMT_TRY(const load::MemoryController controller, load::find_memory_controller());
+    for (const std::string& pattern : patterns) {
+        glob_t matches = {};
+        if (glob((controller.mount + pattern).c_str(), GLOB_ONLYDIR, nullptr, &matches) == 0)
+            for (size_t i = 0; i < matches.gl_pathc; i++)
+                if (auto cgroup = MemoryCgroup::open(matches.gl_pathv[i])) found.push_back(std::move(*cgroup));
+        globfree(&matches);
+    }
+    return found;
+}
+
+// "A policy with a model starts in shadow the first time on a host": seen policies leave a mark.
+bool first_time(const std::string& policy) {
+    const char* state = std::getenv("RMT_STATE_DIR");
+    const std::filesystem::path folder = std::filesystem::path(state && *state ? state : "/var/lib/rmt-load") / "seen";
+    std::error_code ignored;
+    if (std::filesystem::exists(folder / policy, ignored)) return false;
+    std::filesystem::create_directories(folder, ignored);
+    std::ofstream(folder / policy) << "";
+    return true;
+}
+
+struct Attached {
+    std::vector<std::string> paths, unlimited;
+};
+
+Result<Attached> attach_all(const LivePolicy& live, const std::vector<MemoryCgroup>& cgroups, bool again_is_fine) {
+    Attached attached;
+    for (const MemoryCgroup& cgroup : cgroups) {
+        auto added = live.add_cgroup(cgroup.id());
+        if (!added && !(again_is_fine && added.error().kind == ErrorKind::Conflict)) {
+            added.error().message += " (" + cgroup.path() + ")";
+            return fail(added.error());
+        }
+        attached.paths.push_back(cgroup.path());
+        if (!cgroup.limit_bytes()) attached.unlimited.push_back(cgroup.path());
+    }
+    return attached;
+}
+
+void warn_about(const Output& out, const LivePolicy& live, const Attached& attached) {
+    for (const std::string& path : attached.unlimited)
+        out.say("warning: " + path + " has no memory limit: its pages are swapped only when the whole machine is short of memory");
+    if (attached.paths.empty()) {
+        out.say("warning: no cgroup is attached, so the policy sees nothing yet");
+        out.say(" = help: rmt-load attach " + live.name() + " --cgroup DIR");
+    }
+}
+
+const char* mode_name(uint32_t mode) { return mode == RMT_MODE_ENFORCE ? "enforce" : mode == RMT_MODE_SHADOW ? "shadow" : "off"; }
+
+bool has_agent(const LivePolicy& live) {
+    const uint64_t beat = live.ctl().agent_beat;
+    return beat && load::monotonic_ns() - beat < RMT_AGENT_DEAD_NS;
+}
+
+bool unchanged(const Package& package, const load::LoadRequest& request) {
+    auto live = LivePolicy::open(request.manifest.policy);
+    if (!live || !(live->manifest() == request.manifest)) return false;
+    auto digest = live->object_digest();
+    return digest && *digest == package.verdict.object_sha256 && package.models.empty();
+}
+
+}  // namespace
+
+int cmd_apply(const Output& out, const PolicyArgs& args, const std::vector<std::string>& paths, const std::string& mode, bool twin) {
+    int exit = kOk;
+    BuildOptions options;
+    options.models = args.models;
+    options.verify.max_cost_ns = args.max_cost_ns;
+    options.verify.max_pages = args.max_pages;
+    const auto package = build(out, args.file, options, exit);
+    if (!package) return exit;
+    RMT_CLI_TRY(const std::vector<MemoryCgroup> cgroups, find_cgroups(paths, package->manifest.attach));
+
+    load::LoadRequest request;
+    request.object = package->object;
+    request.object_digest = package->verdict.object_sha256;
+    request.manifest = package->manifest;
+    request.twin = twin;
+    request.replace = true;
+    RMT_CLI_TRY(request.models, lower_models(*package));
+    RMT_CLI_TRY(const rmt_mode declared, parse_mode(mode.empty() ? package->manifest.mode : mode));
+    request.mode = declared;
+    const bool careful = mode.empty() && declared == RMT_MODE_ENFORCE && !request.manifest.models.empty() && first_time(request.manifest.policy);
+    if (careful) request.mode = RMT_MODE_SHADOW;
+
+    const bool same = unchanged(*package, request);
+    std::string hooks;
+    if (!same) {
+        RMT_CLI_TRY(const load::LoadReport report, load::load_policy(request));
+        hooks = load::name_of(report.hooks);
+    }
+    RMT_CLI_TRY(const LivePolicy live, LivePolicy::open(request.manifest.policy));
+    if (same && !mode.empty()) RMT_CLI_CHECK(live.set_mode(declared));
+    RMT_CLI_TRY(const Attached attached, attach_all(live, cgroups, true));
+    RMT_CLI_TRY(const std::vector<load::CgroupFigures> scope, live.cgroups());
+    if (out.json) {
+        Json list = Json::array();
+        for (const load::CgroupFigures& c : scope) list.push_back({{"id", c.id}, {"path", c.path}});
+        out.document("apply", {{"policy", live.name()}, {"changed", !same}, {"hooks", hooks}, {"mode", mode_name(live.ctl().mode)}, {"cgroups", list}});
+        return kOk;
+    }
+    out.print(fmt::format("{}: {}, mode {}, attached to {} cgroup{}", live.name(), same ? "unchanged" : "loaded (" + hooks + " hooks)",
+                          mode_name(live.ctl().mode), scope.size(), scope.size() == 1 ? "" : "s"));
+    if (careful)
+        out.say("note: a policy with a model starts in shadow the first time on a host; let it act with: rmt-load mode " + live.name() + " enforce");
+    if (scope.empty() || !attached.unlimited.empty()) warn_about(out, live, attached);
+    if (!has_agent(live)) out.say("note: no agent is running, so nothing is prefetched; start it with: rmt-agent " + live.name());
+    return kOk;
+}
+
+int cmd_attach(const Output& out, const std::string& policy, const std::vector<std::string>& paths) {
+    RMT_CLI_TRY(const LivePolicy live, LivePolicy::open(policy));
+    RMT_CLI_TRY(const std::vector<MemoryCgroup> cgroups, find_cgroups(paths, live.manifest().attach));
+    RMT_CLI_TRY(const Attached attached, attach_all(live, cgroups, false));
+    warn_about(out, live, attached);
+    if (out.json) out.document("attach", {{"policy", policy}, {"cgroups", attached.paths}});
+    for (const std::string& path : attached.paths)
+        if (!out.json) out.print(policy + ": attached to " + path);
+    return kOk;
+}
+
+int cmd_detach(const Output& out, const std::string& policy, const std::vector<std::string>& paths) {
+    if (!paths.empty()) {
+        RMT_CLI_TRY(const LivePolicy live, LivePolicy::open(policy));
+        RMT_CLI_TRY(const std::vector<MemoryCgroup> cgroups, find_cgroups(paths, {}));
+        for (const MemoryCgroup& cgroup : cgroups) RMT_CLI_CHECK(live.remove_cgroup(cgroup.id()));
+    } else {
+        RMT_CLI_CHECK(load::unload_policy(policy));
+        RMT_CLI_CHECK(load::release_page_cluster(policy));
+    }
+    if (out.json)
+        out.document("detach", {{"policy", policy}, {"cgroups", paths}, {"unloaded", paths.empty()}});
+    else
+        out.print(policy + (paths.empty() ? ": detached and unloaded" : ": detached from " + paths.front() + (paths.size() > 1 ? " and others" : "")));
+    return kOk;
+}
+
+int cmd_mode(const Output& out, const std::string& policy, const std::string& text) {
+    RMT_CLI_TRY(const LivePolicy live, LivePolicy::open(policy));
+    if (!text.empty()) {
+        RMT_CLI_TRY(const rmt_mode mode, parse_mode(text));
+        RMT_CLI_CHECK(live.set_mode(mode));
+    }
+    if (out.json)
+        out.document("mode", {{"policy", policy}, {"mode", mode_name(live.ctl().mode)}, {"agent", has_agent(live)}});
+    else
+        out.print(policy + ": mode " + mode_name(live.ctl().mode));
+    if (live.ctl().mode == RMT_MODE_ENFORCE && !has_agent(live))
+        out.say("note: no agent is running, so nothing is prefetched; start it with: rmt-agent " + policy);
+    return kOk;
+}
+
+int cmd_run(const Output& out, const RunArgs& args) {
+    stop_on_signals();
+    load::AgentOptions options;
+    options.actuator.trail = args.trail;
+    options.realtime = args.realtime;
+    options.train = args.train;
+    options.say = [&](const std::string& line) { out.say("rmt-agent: " + line); };
+    RMT_CLI_TRY(const load::ActuatorFigures figures, load::run_agent(args.policy, options, g_stop));
+    const double records = figures.records ? static_cast<double>(figures.records) : 1;
+    if (out.json)
+        out.document("agent", {{"policy", args.policy}, {"records", figures.records}, {"pages", figures.pages}, {"clipped", figures.clipped},
+                               {"evicted", figures.evicted}, {"gone", figures.gone}, {"calls", figures.calls},
+                               {"wake_ns", figures.wake_ns}, {"busy_ns", figures.busy_ns}});
+    else
+        out.say(fmt::format("rmt-agent: {} requests, {} pages prefetched, {} evicted behind streams; {} from decision to action on average",
+                            figures.records, figures.pages, figures.evicted, format_ns(static_cast<double>(figures.wake_ns) / records)));
+    return kOk;
+}
+
+}  // namespace rmt::cli

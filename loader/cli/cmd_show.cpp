@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// list, show, stats: what runs, and how it does.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "loader/agent/actuator.h"
+#include "loader/bpffs.h"
+#include "loader/cli/commands.h"
+#include "loader/live.h"
+#include "models/model.h"
+
+namespace rmt::cli {
+
+namespace {
+
+using load::CgroupFigures;
+using load::LivePolicy;
+
+const char* mode_name(uint32_t mode) { return mode == RMT_MODE_ENFORCE ? "enforce" : mode == RMT_MODE_SHADOW ? "shadow" : "off"; }
+
+bool agent_alive(const LivePolicy& live) {
+    const uint64_t beat = live.ctl().agent_beat;
+    return beat && load::monotonic_ns() - beat < RMT_AGENT_DEAD_NS;
+}
+
+double ratio(uint64_t part, uint64_t whole) { return whole ? static_cast<double>(part) / static_cast<double>(whole) : 0; }
+
+// Definitions of docs/operations.md: hits and misses are faults; accuracy is of pages really read.
+struct Rates {
+    double coverage, accuracy, shadow_accuracy;
+};
+
+Rates rates(const rmt_cgroup& f) {
+    const auto& s = f.stat;
+    return {ratio(s[RMT_STAT_HIT], s[RMT_STAT_HIT] + s[RMT_STAT_MAJOR]),
+            ratio(s[RMT_STAT_USED] + s[RMT_STAT_FILE_USED], s[RMT_STAT_READ] + s[RMT_STAT_FILE_ISSUED]),
+            ratio(s[RMT_STAT_SHADOW_HIT], s[RMT_STAT_SHADOW_PRED])};
+}
+
+bool breaker_open(const rmt_cgroup& f) { return f.breaker.open_until_ns > load::monotonic_ns(); }
+
+Json cgroup_json(const CgroupFigures& c) {
+    Json stat = Json::object();
+    for (int i = 0; i < RMT_STAT_COUNT; i++) {
+        const char* name = load::stat_name(static_cast<rmt_stat>(i));
+        if (*name) stat[name] = c.figures.stat[i];
+    }
+    const Rates r = rates(c.figures);
+    return {{"id", c.id}, {"path", c.path}, {"coverage", r.coverage}, {"accuracy", r.accuracy}, {"shadow_accuracy", r.shadow_accuracy},
+            {"breaker_open", breaker_open(c.figures)}, {"stat", stat}};
+}
+
+std::string cgroup_text(const CgroupFigures& c) {
+    const auto& s = c.figures.stat;
+    const Rates r = rates(c.figures);
+    std::string text = (c.path.empty() ? fmt::format("cgroup {} (has gone)", c.id) : c.path) + (breaker_open(c.figures) ? "   BREAKER OPEN" : "") + "\n";
+    text += fmt::format("  faults    {:>12}   events {}   misses {}   hits {} (late {})   other {}\n", s[RMT_STAT_FAULTS], s[RMT_STAT_EVENTS],
+                        s[RMT_STAT_MAJOR], s[RMT_STAT_HIT], s[RMT_STAT_LATE], s[RMT_STAT_OTHER]);
+    text += fmt::format("  prefetch  {:>12} pages issued   read {}   used {}   wasted {}\n", s[RMT_STAT_ISSUED] + s[RMT_STAT_FILE_ISSUED],
+                        s[RMT_STAT_READ], s[RMT_STAT_USED] + s[RMT_STAT_FILE_USED], s[RMT_STAT_WASTED]);
+    text += fmt::format("  coverage  {:>11.1f} %   accuracy {:.1f} %   stall {} in misses, {} in hits\n", 100 * r.coverage, 100 * r.accuracy,
+                        format_ns(static_cast<double>(s[RMT_STAT_STALL_MAJOR])), format_ns(static_cast<double>(s[RMT_STAT_STALL_HIT])));
+    if (s[RMT_STAT_SHADOW_PRED])
+        text += fmt::format("  shadow    {:>12} pages would have been asked for, {:.1f} % of them were then touched\n", s[RMT_STAT_SHADOW_PRED],
+                            100 * r.shadow_accuracy);
+    // Never hidden: what was lost, refused or answered without a model.
+    text += fmt::format("  lost      ring_full {}   collect_full {}   no_storage {}   clamped {}   limited {}   on_error {}   breaches {}\n",
+                        s[RMT_STAT_RING_FULL], s[RMT_STAT_COLLECT_FULL], s[RMT_STAT_NO_STORAGE], s[RMT_STAT_CLAMPED], s[RMT_STAT_LIMITED],
+                        s[RMT_STAT_ON_ERROR], s[RMT_STAT_BREACH]);
+    return text;
+}
+
+Result<Json> tables_json(const LivePolicy& live) {
+    Json tables = Json::array();
+    for (const ManifestTable& table : live.manifest().tables) {
+        RMT_TRY(const load::TableState state, live.table(table));
+        Json entries = Json::array();
+        for (size_t i = 0; i < state.entries.size(); i++)
+            entries.push_back({{"entry", format_entry(live.manifest(), table, state.entries[i])}, {"hits", state.hits[i]}});
+        tables.push_back({{"name", table.name}, {"version", state.version}, {"size", table.size}, {"entries", entries}, {"default_hits", state.default_hits}});
+    }
+    return tables;
+}
+
+Result<Json> models_json(const LivePolicy& live) {
+    Json list = Json::array();
+    for (const ManifestModel& model : live.manifest().models) {
+        RMT_TRY(const std::string artefact, live.model_artefact(model));
+        Json item = {{"name", model.name}, {"loaded", !artefact.empty()}, {"trains", model.train.has_value()}};
+        if (!artefact.empty()) {
+            RMT_TRY(const models::Model parsed, models::parse_model(artefact));
+            item["digest"] = parsed.digest;
+            item["provenance"] = parsed.provenance;
+            item["nodes"] = models::model_nodes(parsed);
+            item["depth"] = models::model_depth(parsed);
+        }
+        list.push_back(std::move(item));
+    }
+    return list;
+}
+
+int stats_once(const Output& out, const std::string& policy) {
+    RMT_CLI_TRY(const LivePolicy live, LivePolicy::open(policy));
+    RMT_CLI_TRY(const std::vector<CgroupFigures> cgroups, live.cgroups());
+    RMT_CLI_TRY(Json tables, tables_json(live));
+    RMT_CLI_TRY(Json models, models_json(live));
+    if (out.json) {
+        Json list = Json::array();
+        for (const CgroupFigures& c : cgroups) list.push_back(cgroup_json(c));
+        out.document("stats", {{"policy", policy}, {"mode", mode_name(live.ctl().mode)}, {"agent", agent_alive(live)}, {"cgroups", list},
+                               {"tables", tables}, {"models", models}});
+        return kOk;
+    }
+    std::string text = fmt::format("{}   mode {}   agent {}\n", policy, mode_name(live.ctl().mode), agent_alive(live) ? "acting" : "not running");
+    for (const CgroupFigures& c : cgroups) text += cgroup_text(c);
+    if (cgroups.empty()) text += "no cgroup is attached\n";
+    for (const Json& table : tables) {
+        text += fmt::format("table {}\n", table["name"].get<std::string>());
+        int n = 0;
+        for (const Json& entry : table["entries"])
+            text += fmt::format("  #{:<3} {:<48} {:>12}\n", ++n, entry["entry"].get<std::string>(), entry["hits"].get<uint64_t>());
+        text += fmt::format("  {:<53} {:>12}\n", "default", table["default_hits"].get<uint64_t>());
+    }
+    for (const Json& model : models)
+        text += fmt::format("model {}: {}{}\n", model["name"].get<std::string>(),
+                            model["loaded"].get<bool>() ? model["digest"].get<std::string>().substr(0, 19) : "none yet",
+                            model["trains"].get<bool>() ? ", trains in the background" : "");
+    out.print(text);
+    return kOk;
+}
+
+}  // namespace
+
+int cmd_list(const Output& out) {
+    Json list = Json::array();
+    std::string text;
+    for (const std::string& name : load::pinned_policies()) {
+        auto live = LivePolicy::open(name);
+        if (!live) {
+            out.say("warning: " + name + ": " + live.error().message);
+            continue;
+        }
+        auto cgroups = live->cgroups();
+        const size_t n = cgroups ? cgroups->size() : 0;
+        list.push_back({{"policy", name}, {"domain", live->manifest().domain}, {"mode", mode_name(live->ctl().mode)}, {"agent", agent_alive(*live)},
+                        {"cgroups", n}});
+        text += fmt::format("{:<24} {:<6} {:<8} {:<10} {:>3} cgroup{}   {}\n", name, live->manifest().domain, mode_name(live->ctl().mode),
+                            agent_alive(*live) ? "acting" : "no agent", n, n == 1 ? " " : "s", live->manifest().description);
+    }
+    if (out.json)
+        out.document("list", {{"policies", list}});
+    else if (text.empty())
+        out.say("no policy is loaded");
+    else
+        out.print(text);
+    return kOk;
+}
+
+int cmd_show(const Output& out, const std::string& policy) {
+    RMT_CLI_TRY(const LivePolicy live, LivePolicy::open(policy));
+    RMT_CLI_TRY(Json tables, tables_json(live));
+    RMT_CLI_TRY(Json models, models_json(live));
+    const Manifest& m = live.manifest();
+    if (out.json) {
+        out.document("show", {{"policy", policy}, {"manifest", Json::parse(to_json(m))}, {"tables", tables}, {"models", models}});
+        return kOk;
+    }
+    std::string text = fmt::format("{}: {}\n  from {}, domain {}, mode {}\n", policy, m.description, m.source, m.domain, mode_name(live.ctl().mode));
+    text += fmt::format("  limit  {} pages per event, {} pages per {}, cost {}\n", m.limits.prefetch_per_event, m.limits.prefetch_rate,
+                        format_ns(static_cast<double>(m.limits.prefetch_window_ns)), format_ns(static_cast<double>(m.limits.cost_ns)));
+    if (m.limits.breach)
+        text += fmt::format("  breach {} < {} % over {} => shadow for {}\n", m.limits.breach->measure, m.limits.breach->below_percent,
+                            format_ns(static_cast<double>(m.limits.breach->window_ns)),
+                            m.limits.breach->hold_ns ? format_ns(static_cast<double>(m.limits.breach->hold_ns)) : "good");
+    for (const ManifestField& field : m.state)
+        text += fmt::format("  state  {} : {}{}\n", field.name, field.type, field.count > 1 ? fmt::format("[{}]", field.count) : "");
+    for (const Json& table : tables) {
+        text += fmt::format("  table {} ({} of {} entries)\n", table["name"].get<std::string>(), table["entries"].size(), table["size"].get<uint32_t>());
+        for (const Json& entry : table["entries"]) text += "    " + entry["entry"].get<std::string>() + ";\n";
+    }
+    for (const Json& model : models) {
+        text += fmt::format("  model {}: {}\n", model["name"].get<std::string>(), model["loaded"].get<bool>() ? model["digest"].get<std::string>() : "none yet");
+        if (!model["loaded"].get<bool>()) continue;
+        text += fmt::format("    {} nodes, depth {}\n", model["nodes"].get<uint32_t>(), model["depth"].get<uint32_t>());
+        for (const auto& [key, value] : model["provenance"].items()) text += fmt::format("    {}: {}\n", key, value.get<std::string>());
+    }
+    out.print(text);
+    return kOk;
+}
+
+int cmd_stats(const Output& out, const std::string& policy, double interval_s) {
+    int exit = stats_once(out, policy);
+    while (interval_s > 0 && exit == kOk) {
+        usleep(static_cast<useconds_t>(interval_s * 1e6));
+        exit = stats_once(out, policy);
+    }
+    return exit;
+}
+
+}  // namespace rmt::cli

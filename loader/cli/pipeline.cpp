@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "loader/cli/pipeline.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "models/lower.h"
+#include "models/model.h"
+#include "rmt_lang/compile.h"
+#include "rmt_lang/parser.h"
+
+namespace rmt::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Result<std::string> read_text(const std::string& path) {
+    RMT_TRY(const Source source, Source::read(path));
+    return std::string(source.text());
+}
+
+Result<void> write_text(const fs::path& path, std::string_view text) {
+    std::ofstream file(path, std::ios::binary);
+    file.write(text.data(), static_cast<std::streamsize>(text.size()));
+    file.flush();
+    if (!file) return fail(ErrorKind::Environment, "cannot write '" + path.string() + "'");
+    return {};
+}
+
+// Artefacts of the policy's models: what the command line says, else the file that the policy names (from its own
+// folder). A model that trains while it runs may have none.
+Result<std::map<std::string, std::string>> find_artefacts(const lang::Ir& ir, const std::string& policy_path,
+                                                          const std::map<std::string, std::string>& given) {
+    std::map<std::string, std::string> artefacts;
+    for (const auto& [name, file] : given) {
+        bool known = false;
+        for (const lang::ir::Model& model : ir.models) known |= model.name == name;
+        if (!known) return fail(ErrorKind::Input, "--model " + name + "=" + file + ": the policy has no model '" + name + "'");
+    }
+    for (const lang::ir::Model& model : ir.models) {
+        std::string file;
+        if (const auto it = given.find(model.name); it != given.end())
+            file = it->second;
+        else if (!model.source.empty())
+            file = (fs::path(policy_path).parent_path() / model.source).string();
+        else
+            continue;
+        RMT_TRY(std::string text, read_text(file));
+        artefacts[model.name] = std::move(text);
+    }
+    return artefacts;
+}
+
+// The program reserves room for the larger of what it learns by itself and what it is given.
+Result<lang::CheckedIr> with_room(const lang::CheckedIr& checked, const std::map<std::string, std::string>& artefacts) {
+    lang::Ir ir = checked.ir();
+    for (lang::ir::Model& model : ir.models) {
+        const auto it = artefacts.find(model.name);
+        if (it == artefacts.end()) continue;
+        RMT_TRY(const models::Model artefact, models::parse_model(it->second));
+        const ModelClass needed = models::smallest_class(artefact);
+        if (!model.train) {
+            model.shape = needed;
+            continue;
+        }
+        if (needed.trees != 1)
+            return fail(ErrorKind::Input, "model '" + model.name + "' is a forest, but this policy trains single trees in the background",
+                        "give a tree, or take `train background` out of the policy");
+        model.shape.depth = std::max(model.shape.depth, needed.depth);
+        model.shape.nodes = std::max(model.shape.nodes, needed.nodes);
+    }
+    return lang::CheckedIr::seal(std::move(ir));
+}
+
+Result<Package> read_package(const std::string& folder) {
+    Package package;
+    RMT_TRY(const std::string manifest, read_text(folder + "/manifest.json"));
+    RMT_TRY(package.manifest, parse_manifest(manifest));
+    RMT_TRY(const std::string object, read_text(folder + "/policy.bpf.o"));
+    package.object.assign(object.begin(), object.end());
+    for (const ManifestModel& model : package.manifest.models) {
+        const std::string file = folder + "/models/" + model.name + ".json";
+        if (!fs::exists(file)) continue;
+        RMT_TRY(package.models[model.name], read_text(file));
+    }
+    return package;
+}
+
+Result<Package> compile(const Checked& checked, const std::string& path, const BuildOptions& options) {
+    Package package;
+    RMT_TRY(package.models, find_artefacts(checked.ir->ir(), path, options.models));
+    RMT_TRY(const lang::CheckedIr ir, with_room(*checked.ir, package.models));
+    RMT_TRY(lang::Compiled compiled, lang::compile_policy(ir, checked.source));
+    package.object = std::move(compiled.object);
+    package.manifest = std::move(compiled.manifest);
+    package.c_text = std::move(compiled.c_text);
+    return package;
+}
+
+}  // namespace
+
+std::optional<Checked> check_file(const Output& out, const std::string& path, int& exit) {
+    auto source = Source::read(path);
+    if (!source) {
+        exit = out.error(source.error());
+        return std::nullopt;
+    }
+    // What people read, and what the kernel's log shows, is the file's name, not where it lay.
+    Checked checked{std::move(*source), std::nullopt};
+    Diagnostics diagnostics;
+    const auto ast = lang::parse(checked.source, diagnostics);
+    if (ast && !diagnostics.has_errors()) checked.ir = lang::check(*ast, checked.source, diagnostics);
+    if (!checked.ir || diagnostics.has_errors()) {
+        exit = out.invalid(diagnostics, checked.source);
+        return std::nullopt;
+    }
+    if (!diagnostics.all().empty() && !out.json) out.invalid(diagnostics, checked.source);
+    return checked;
+}
+
+std::optional<Package> build(const Output& out, const std::string& path, const BuildOptions& options, int& exit) {
+    const auto reported = [&](const Error& error) {
+        exit = out.error(error);
+        return std::optional<Package>{};
+    };
+    std::optional<Package> package;
+    if (fs::is_directory(path)) {
+        auto read = read_package(path);
+        if (!read) return reported(read.error());
+        package = std::move(*read);
+        for (const auto& [name, file] : options.models) {
+            auto text = read_text(file);
+            if (!text) return reported(text.error());
+            package->models[name] = std::move(*text);
+        }
+    } else {
+        const auto checked = check_file(out, path, exit);
+        if (!checked) return std::nullopt;
+        auto compiled = compile(*checked, path, options);
+        if (!compiled) return reported(compiled.error());
+        package = std::move(*compiled);
+    }
+    package->verdict = verify::verify(package->object, package->manifest, options.verify);
+    if (!package->verdict.accepted()) {
+        exit = out.refused(verify::to_text(package->verdict, package->manifest.source), Json::parse(verify::to_json(package->verdict)));
+        return std::nullopt;
+    }
+    if (auto values = lower_models(*package); !values) return reported(values.error());
+    return package;
+}
+
+Result<std::vector<load::ModelValue>> lower_models(const Package& package) {
+    std::vector<load::ModelValue> values;
+    for (const ManifestModel& declared : package.manifest.models) {
+        const auto it = package.models.find(declared.name);
+        if (it == package.models.end()) {
+            if (!declared.train)
+                return fail(ErrorKind::Input, "model '" + declared.name + "' has neither a file nor background training",
+                            "--model " + declared.name + "=FILE, or `train background ...` in the policy");
+            continue;
+        }
+        RMT_TRY(const models::Model model, models::parse_model(it->second));
+        RMT_CHECK(models::check_against_policy(model, declared));
+        RMT_TRY(std::vector<uint8_t> value, models::lower_model(model, declared.shape, 1));
+        values.push_back({declared.name, std::move(value), it->second});
+    }
+    return values;
+}
+
+Result<void> write_package(const Package& package, const std::string& folder) {
+    std::error_code error;
+    fs::create_directories(fs::path(folder) / "models", error);
+    if (error) return fail(ErrorKind::Environment, "cannot make '" + folder + "': " + error.message());
+    RMT_CHECK(write_text(fs::path(folder) / "policy.bpf.o",
+                         {reinterpret_cast<const char*>(package.object.data()), package.object.size()}));
+    RMT_CHECK(write_text(fs::path(folder) / "manifest.json", to_json(package.manifest)));
+    RMT_CHECK(write_text(fs::path(folder) / "certificate.json", verify::to_json(package.verdict)));
+    for (const auto& [name, text] : package.models) RMT_CHECK(write_text(fs::path(folder) / "models" / (name + ".json"), text));
+    return {};
+}
+
+Json facts_json(const verify::Verdict& verdict) { return Json::parse(verify::to_json(verdict)); }
+
+}  // namespace rmt::cli
