@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "rmt_lang/emit_text.h"
 
+#include <cctype>
 #include <cstdio>
 #include <set>
 
@@ -56,7 +57,7 @@ std::string c_number(int64_t value) {
 std::string c_name(const std::string& name) {
     std::string s = name;
     for (char& c : s)
-        if (c == '.') c = '_';
+        if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
     // A trailing underscore gets another one, so that `int_` of the policy is not `int` escaped.
     const bool escape = reserved().count(s) || s.back() == '_' || like_macro(s) || starts_with(s, "rmt") || starts_with(s, "bpf") ||
                         starts_with(s, "_");

@@ -13,8 +13,8 @@ std::string c_string(const std::string& text);
 // A literal of the right type: `-1`, `5000000000ll`, `(-9223372036854775807ll - 1)`.
 std::string c_number(int64_t value);
 
-// A name of the policy as a C identifier: itself, unless C or our headers own it; then with an underscore behind. Dots
-// become underscores. Different names without dots stay different.
+// A name of the policy as a C identifier: itself, unless C or our headers own it; then with an underscore behind. What
+// is no letter or digit (`fault.page`, `deltas[1]`) becomes an underscore; different plain names stay different.
 std::string c_name(const std::string& name);
 
 // "/a/b/x.rmt" -> "x.rmt": no path reaches the output.

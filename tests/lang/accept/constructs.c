@@ -33,7 +33,7 @@ struct rmt_collect_record {
 	__u32 c4_cpu;
 	__u64 c5_fault_page;
 	__s32 c6_small[4];
-	__s32 c7_small[1];
+	__s32 c7_small_1__;
 	__u8 c8_a;
 	__u8 rmt_gap0[3];
 	__u64 c9_gap;
@@ -425,7 +425,7 @@ static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *
 #line 120 "constructs.rmt"
 		RMT_RING_EXPORT(st->rmt_record.c6_small, st->small, 4);
 #line 120 "constructs.rmt"
-		st->rmt_record.c7_small[1] = (__s64)st->small.v[1];
+		st->rmt_record.c7_small_1__ = (__s64)st->small.v[1];
 #line 120 "constructs.rmt"
 		st->rmt_record.c8_a = (__s64)st->a;
 #line 120 "constructs.rmt"
