@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/model.h"
@@ -20,7 +22,8 @@ struct ImportOptions {
     std::vector<ModelInput> inputs;   // of a file without names, types or ranges; else empty: its names, i32, the engine's range
     double positive_above = 0.5;      // class 1 iff the predicted probability is above this
     bool use_best_iteration = false;  // stop at the attribute best_iteration, as XGBoost's scikit-learn wrapper does
-    bool score = false;               // answer the margin times 2^score_bits as a score
+    std::optional<std::pair<int64_t, int64_t>> output_range;  // of a value or score: clamped to it; else all that the sum can be
+    bool score = false;                                       // answer the margin times 2^score_bits as a score
     uint32_t score_bits = 8;
 };
 

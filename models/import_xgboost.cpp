@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "bpf/include/rmt/model_layout.h"
 #include "models/errors.h"
@@ -311,6 +312,7 @@ void set_output(Model& model, const Objective& objective, const ImportOptions& o
     auto limit = [](double x) { return static_cast<int64_t>(std::clamp(x, -2147483648.0, 2147483647.0)); };
     model.output = {
         options.score ? OutputKind::Score : OutputKind::Value, "i32", limit(std::floor(low / scale)), limit(std::ceil(high / scale)), {}};
+    if (options.output_range) std::tie(model.output.min, model.output.max) = *options.output_range;
     if (options.score) report.notes.push_back("the score is the margin times 2^" + std::to_string(kept));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Models in XGBoost's format against margins that data/make_xgboost.py computed in float32, apart from our code.
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <iterator>
@@ -200,6 +201,20 @@ TEST_CASE("xgboost: options") {
     CHECK(scored->model.output.kind == OutputKind::Score);
     for (const Row& row : read_rows("xgb17_logistic.csv"))
         CHECK(std::abs(static_cast<double>(*infer(scored->model, row.inputs)) - row.margin * 256) < 0.51);
+
+    ImportOptions narrow;  // a policy that takes 40..60
+    narrow.output_range = {40, 60};
+    auto clamped = import_file(data_path("xgb31_regression.json"), narrow);
+    REQUIRE(clamped);
+    size_t at_ends = 0;
+    for (const Row& row : read_rows("xgb31_regression.csv")) {
+        int64_t answer = *infer(clamped->model, row.inputs);
+        CHECK(std::abs(static_cast<double>(answer) - std::clamp(row.margin, 40.0, 60.0)) < 0.51);
+        at_ends += answer == 40 || answer == 60;
+    }
+    CHECK(at_ends > 0);
+    narrow.output_range = {60, 40};
+    CHECK_FALSE(import_file(data_path("xgb31_regression.json"), narrow));
 
     const std::string best = replaced(read_text("xgb31_regression.json"), R"("attributes":{})", R"("attributes":{"best_iteration":"1"})");
     CHECK(import_model(best, {})->model.trees.size() == 5);
