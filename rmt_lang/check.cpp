@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "rmt_lang/emit.h"
 #include "rmt_lang/lower_impl.h"
 
 namespace rmt::lang {
@@ -114,6 +115,19 @@ void Lowerer::check_calls() {
             }
         }
     }
+}
+
+// A collected record has the bound of the generated program (emit.h); told here, it has its place.
+void Lowerer::check_collect() {
+    for (const ir::Handler& handler : out_.handlers)
+        Walk([](const ir::Expr&) {}, [&](const ir::Stmt& s) {
+            const auto* collect = std::get_if<ir::Collect>(&s.node);
+            if (!collect) return;
+            const uint32_t size = collect_record_size(out_, *collect);
+            if (size > kMaxCollectRecord)
+                error("E0213", s.span, fmt::format("a collected record has {} bytes, {} are possible", size, kMaxCollectRecord), "",
+                      "collect fewer fields, or elements of a ring instead of the whole");
+        }).block(handler.body.block);
 }
 
 // What each handler can reach: its own statements, the tables that it applies (keys, allowed actions), the actions that

@@ -321,7 +321,10 @@ std::optional<CheckedIr> Lowerer::run() {
     if (items_of<AstOn>(*policy).empty())
         error("E0201", policy->name.span, fmt::format("policy '{}' handles no event", policy->name.text), "", "write on mm.fault { ... }");
     if (!diagnostics_.has_errors()) check_calls();
-    if (!diagnostics_.has_errors()) check_availability();
+    if (!diagnostics_.has_errors()) {
+        check_availability();
+        check_collect();
+    }
     if (diagnostics_.has_errors()) return std::nullopt;
     return CheckedIr::seal(std::move(out_));
 }

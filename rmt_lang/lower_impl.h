@@ -165,6 +165,7 @@ private:
     // ---- check.cpp: what needs the whole policy
     void check_calls();
     void check_availability();
+    void check_collect();
 
     uint32_t use_field(const FieldProfile& field);
     const Names* keep(Names names);

@@ -70,6 +70,8 @@ void Lowerer::limit_bound(const AstLimitBound& bound, Span span) {
     const auto window = time_constant(*bound.window, "the window of a limit", "E0604");
     if (!window || !once(out_.limits.rate)) return;
     if (*window < kMinWindowNs || *window > kMaxWindowNs) return error("E0605", bound.window->span, "the window of a limit is 1ms..3600s");
+    if (pages->value > INT64_MAX / static_cast<int64_t>(*window))
+        return error("E0605", span, "this many pages over this long a window do not fit in 64 bits", "", "choose a shorter window, or fewer pages");
     out_.limits.rate = {static_cast<uint64_t>(pages->value), *window, span};
 }
 

@@ -114,6 +114,19 @@ TEST_CASE("policies of the project's own library are accepted") {
     }
 }
 
+TEST_CASE("the example of docs/language.md is accepted") {
+    const std::string docs = read_file(kRoot / "docs/language.md"), fence = "```text\n";
+    const size_t begin = docs.find(fence) + fence.size();
+    const Source source("language.md", docs.substr(begin, docs.find("```", begin) - begin));
+    REQUIRE(source.text().starts_with("rmt 1;"));
+    Diagnostics diagnostics;
+    const auto ast = lang::parse(source, diagnostics);
+    REQUIRE(ast);
+    const bool accepted = lang::check(*ast, source, diagnostics).has_value();
+    INFO(format(diagnostics, source));
+    CHECK(accepted);
+}
+
 TEST_CASE("texts of tests/lang/reject give their golden messages") {
     for (const fs::path& path : policies_in(kRoot / "tests/lang/reject")) {
         const Outcome o = run(path);
