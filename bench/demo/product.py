@@ -43,7 +43,7 @@ class Product:
     def __init__(self, journal, build, policies, scratch, packages=None):
         self.journal = journal
         self.load_tool = os.path.join(build, "loader/cli/rmt-load")
-        self.agent_tool = os.path.join(build, "loader/agent/rmt-agent")
+        self.agent_tool = os.path.join(build, "loader/cli/rmt-agent")
         self.policies = policies   # folder of .rmt files
         self.scratch = scratch     # folder for what is made on the way
         self.packages = packages   # folder of compiled policies; None: compile here

@@ -5,7 +5,7 @@
 # its ledger adds up, the workload computes what it computed before, and nothing is left.
 set -u
 load=build/loader/cli/rmt-load
-agent=build/loader/agent/rmt-agent
+agent=build/loader/cli/rmt-agent
 group=/sys/fs/cgroup/limited
 out=/tmp/out
 mkdir -p $out
