@@ -152,7 +152,7 @@ int cmd_apply(const Output& out, const PolicyArgs& args, const std::vector<std::
     }
     out.print(fmt::format("{}: {}, mode {}, attached to {} cgroup{}", live.name(), same ? "unchanged" : "loaded (" + hooks + " hooks)",
                           mode_name(live.ctl().mode), scope.size(), scope.size() == 1 ? "" : "s"));
-    if (careful)
+    if (careful && !same)
         out.say("note: a policy with a model starts in shadow the first time on a host; let it act with: rmt-load mode " + live.name() + " enforce");
     if (scope.empty() || !attached.unlimited.empty()) warn_about(out, live, attached);
     if (!has_agent(live)) out.say("note: no agent is running, so nothing is prefetched; start it with: rmt-agent " + live.name());

@@ -26,7 +26,7 @@ policy {name} {{
     limit {{
         prefetch.pages <= 8 per event;
         prefetch.pages <= 20000 per 1s;      # per attached cgroup
-        cost           <= 2us per event;     # checked before it is loaded
+        cost           <= 4us per event;     # checked before it is loaded
     }}
 
     action none() {{ }}

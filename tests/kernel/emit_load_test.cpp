@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <sstream>
 
 #include "tests/kernel/twin.h"
 #include "tests/rmt_test.h"
@@ -117,6 +120,29 @@ const std::vector<Formula> kFormulas = {
 };
 
 }  // namespace
+
+TEST_CASE("the project's own policies load, and far below the verifier's limit") {
+    size_t count = 0;
+    for (const char* folder : {"policies", "tests/lang/accept"})
+        for (const auto& file : std::filesystem::directory_iterator(std::filesystem::path(RMT_SOURCE_DIR) / folder)) {
+            const std::filesystem::path path = file.path();
+            if (path.extension() != ".rmt" || std::filesystem::exists(std::filesystem::path(path).replace_extension(".stderr"))) continue;
+            CAPTURE(path.string());
+            std::ostringstream text;
+            text << std::ifstream(path).rdbuf();
+            RMT_LOAD(l, text.str());
+            REQUIRE(l.twin->run(at_page(1000)));
+            // The kernel gives up at a million steps; what grows towards that shall be seen long before.
+            const uint32_t most = std::string(folder) == "policies" ? 20000 : 250000;
+            for (const char* program : {"rmt_tp_user", "rmt_tp_memcg", "rmt_twin"}) {
+                CAPTURE(program);
+                CHECK(l.twin->instructions(program) > 0);
+                CHECK(l.twin->instructions(program) < most);
+            }
+            count++;
+        }
+    CHECK(count >= 5);
+}
 
 TEST_CASE("arithmetic in the kernel is exact and saturates") {
     std::string state, body, items;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Domain mm on real page faults: the programs, the ledger, the agent, on a cgroup that swaps.
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <thread>
+#include <utility>
 
 #include "loader/agent/agent.h"
 #include "loader/bpffs.h"
@@ -27,28 +29,33 @@ rmt_cgroup figures(const load::LivePolicy& live) {
     return all->front().figures;
 }
 
-// An agent in a thread of this process, for as long as the object lives.
+std::atomic<bool> g_stop{false};
+
+// An agent in a process of its own, for as long as the object lives: what an agent's children touch is never an event, and
+// the workloads here are children of the test.
 class Agent {
 public:
-    explicit Agent(const std::string& policy) {
-        options_.realtime = false;
-        options_.say = [](const std::string&) {};
-        thread_ = std::thread([this, policy] {
-            auto done = load::run_agent(policy, options_, stop_);
-            ok_ = static_cast<bool>(done);
-        });
+    explicit Agent(const std::string& policy) : pid_(fork()) {
+        if (pid_ != 0) return;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGTERM, [](int) { g_stop = true; });
+        load::AgentOptions options;
+        options.realtime = false;
+        options.say = [](const std::string&) {};
+        _exit(load::run_agent(policy, options, g_stop) ? 0 : 1);
     }
-    bool end() {
-        stop_ = true;
-        if (thread_.joinable()) thread_.join();
-        return ok_;
+    bool end(int signal = SIGTERM) {
+        if (pid_ <= 0) return false;
+        kill(pid_, signal);
+        int status = 0;
+        waitpid(std::exchange(pid_, -1), &status, 0);
+        return WIFEXITED(status) && WEXITSTATUS(status) == 0;
     }
     ~Agent() { end(); }
+    int pid() const { return pid_; }
 
 private:
-    load::AgentOptions options_;
-    std::atomic<bool> stop_{false}, ok_{false};
-    std::thread thread_;
+    int pid_;
 };
 
 bool agent_beats(const load::LivePolicy& live) { return live.ctl().agent_beat != 0; }
@@ -152,19 +159,12 @@ TEST_CASE("when the agent is killed the policy goes on counting, and the next ag
     REQUIRE(live);
     REQUIRE(live->add_cgroup(host.cgroup().id()));
     const std::string cluster = read_file("/proc/sys/vm/page-cluster");
-    const int child = fork();
-    if (child == 0) {
-        load::AgentOptions options;
-        options.realtime = false;
-        options.say = [](const std::string&) {};
-        std::atomic<bool> never{false};
-        (void)load::run_agent(host.policy_name(), options, never);
-        _exit(1);
+    {
+        Agent agent(host.policy_name());
+        REQUIRE(eventually(20, [&] { return agent_beats(*live); }));
+        REQUIRE(eventually(5, [&] { return read_file("/proc/sys/vm/page-cluster") == "0\n"; }));
+        agent.end(SIGKILL);
     }
-    REQUIRE(eventually(20, [&] { return agent_beats(*live); }));
-    REQUIRE(eventually(5, [&] { return read_file("/proc/sys/vm/page-cluster") == "0\n"; }));
-    REQUIRE(kill(child, SIGKILL) == 0);
-    waitpid(child, nullptr, 0);
     const uint64_t last = live->ctl().agent_beat;
     REQUIRE(eventually(5, [&] { return load::monotonic_ns() - last > RMT_AGENT_DEAD_NS; }));
 
@@ -175,7 +175,7 @@ TEST_CASE("when the agent is killed the policy goes on counting, and the next ag
     CHECK(f.stat[RMT_STAT_SHADOWED] > 0);
 
     Agent agent(host.policy_name());
-    REQUIRE(eventually(20, [&] { return live->ctl().agent_tgid == static_cast<uint32_t>(getpid()); }));
+    REQUIRE(eventually(20, [&] { return live->ctl().agent_tgid == static_cast<uint32_t>(agent.pid()); }));
     CHECK(agent.end());
     CHECK(read_file("/proc/sys/vm/page-cluster") == cluster);
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
@@ -149,6 +150,7 @@ Touches touch_pages(const load::MemoryCgroup& cgroup, uint64_t mib, uint64_t str
     const int child = fork();
     if (child == 0) {
         Touches result;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (!cgroup.add_process(getpid())) _exit(1);
         const uint64_t pages = mib << 8;
         auto* base = static_cast<uint64_t*>(mmap(nullptr, pages << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));

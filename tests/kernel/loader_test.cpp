@@ -98,7 +98,12 @@ TEST_CASE("entries change while the policy runs, all or nothing") {
     const ManifestTable& table = live->manifest().tables[0];
     auto before = live->table(table);
     REQUIRE(before);
-    CHECK(before->entries == table.entries);
+    REQUIRE(before->entries.size() == table.entries.size());
+    for (size_t i = 0; i < table.entries.size(); i++) {
+        CHECK(before->entries[i].keys == table.entries[i].keys);
+        CHECK(before->entries[i].action == table.entries[i].action);
+        CHECK(before->entries[i].args == table.entries[i].args);
+    }
     auto entry = lang::parse_entry("anon, 98.. => follow(8)", live->manifest(), table);
     REQUIRE(entry);
     std::vector<ManifestEntry> entries = before->entries;
@@ -108,7 +113,7 @@ TEST_CASE("entries change while the policy runs, all or nothing") {
     REQUIRE(after);
     REQUIRE(after->entries.size() == entries.size());
     CHECK(after->version == before->version + 1);
-    CHECK(format_entry(live->manifest(), table, after->entries[0]) == "anon, 98..100 => follow(8)");
+    CHECK(format_entry(live->manifest(), table, after->entries[0]) == "anon, 98.. => follow(8)");
     // Too many: refused, and what was there stays.
     entries.resize(table.size + 1, *entry);
     CHECK(live->set_table(table, entries).error().kind == ErrorKind::Input);
