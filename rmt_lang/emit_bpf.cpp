@@ -50,7 +50,6 @@ private:
     void train(const Handler& h, const Scope& scope);
     uint32_t args_of(const Table& t) const;
     uint32_t line_of(Span span) const { return source_.position(span.begin).line; }
-    std::string inputs(const Scope& scope, const Model& m) const;
 
     const Ir& ir_;
     const Source& source_;
@@ -99,13 +98,6 @@ void Program::state() {
     out_.blank();
 }
 
-// Inputs as the engine takes them: 32 bits, all 16 slots initialised.
-std::string Program::inputs(const Scope& scope, const Model& m) const {
-    std::string c;
-    for (const ModelInput& input : m.inputs) c += (c.empty() ? "" : ", ") + emit::stored(scope, input.value, Scalar::I32);
-    return "{" + c + "}";
-}
-
 // The answer is one function, whatever the number of calls; what packs the inputs is inline, as BPF passes only five.
 void Program::model(const Model& m, size_t index) {
     out_.at(line_of(m.span));
@@ -113,27 +105,24 @@ void Program::model(const Model& m, size_t index) {
               number(m.shape.nodes) + ");");
     out_.own();
     out_.blank();
-    out_.line("static __noinline __s64 rmt_answer_" + m.name + "(struct rmt_event *ev, __s32 *inputs)");
+    out_.line("static __noinline __s64 rmt_answer_" + m.name + "(struct rmt_event *ev, struct rmt_task_state *st)");
     out_.open("");
     out_.line("__s64 answer = 0;");
     out_.blank();
-    out_.open("if (rmt_model_infer_" + m.name + "(inputs, &answer))");
+    out_.open("if (rmt_model_infer_" + m.name + "(st->" + emit::inputs_name(m) + ", &answer))");
     out_.line("rmt_count(ev, RMT_STAT_ON_ERROR, 1);");
     out_.line("return " + c_number(m.on_error) + ";");
     out_.close();
     out_.line("return rmt_clamp(answer, " + c_number(m.output_range.lo) + ", " + c_number(m.output_range.hi) + ");");
     out_.close();
     out_.blank();
-    std::string params, pack;
-    for (size_t i = 0; i < m.inputs.size(); i++) {
-        params += ", __s64 x" + number(i);
-        pack += (i ? ", " : "") + std::string("rmt_sat_i32(x") + number(i) + ")";
-    }
-    out_.line("static __always_inline __s64 rmt_infer_" + m.name + "(struct rmt_event *ev" + params + ")");
+    std::string params;
+    for (size_t i = 0; i < m.inputs.size(); i++) params += ", __s64 x" + number(i);
+    out_.line("static __always_inline __s64 rmt_infer_" + m.name + "(struct rmt_event *ev, struct rmt_task_state *st" + params + ")");
     out_.open("");
-    out_.line("__s32 inputs[16] = {" + pack + "};");
-    out_.blank();
-    out_.line("return rmt_answer_" + m.name + "(ev, inputs);");
+    for (size_t i = 0; i < m.inputs.size(); i++)
+        out_.line("st->" + emit::inputs_name(m) + "[" + number(i) + "] = rmt_sat_i32(x" + number(i) + ");");
+    out_.line("return rmt_answer_" + m.name + "(ev, st);");
     out_.close();
     out_.blank();
 }
@@ -282,11 +271,11 @@ void Program::train(const Handler& h, const Scope& scope) {
         const Model& m = ir_.models[i];
         if (!m.train || m.train->event != h.event) continue;
         out_.at(line_of(m.train->span));
-        out_.open("");
-        out_.line("__s32 rmt_inputs[16] = " + inputs(scope, m) + ";");
-        out_.line("rmt_train_out(ev, " + number(i) + ", rmt_inputs, " + number(m.inputs.size()) + ", " +
+        const std::string to = "st->" + emit::inputs_name(m);
+        for (size_t k = 0; k < m.inputs.size(); k++)
+            out_.line(to + "[" + number(k) + "] = " + emit::bare(emit::stored(scope, m.inputs[k].value, Scalar::I32)) + ";");
+        out_.line("rmt_train_out(ev, " + number(i) + ", " + to + ", " + number(m.inputs.size()) + ", " +
                   emit::stored(scope, m.train->label, Scalar::I32) + ");");
-        out_.close();
     }
 }
 

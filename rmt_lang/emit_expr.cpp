@@ -52,7 +52,7 @@ public:
     std::string operator()(const Binary& n) const;
     std::string operator()(const Cast& n) const { return read(n.to, "(" + stored(scope_, *n.value, n.to) + ")"); }
     std::string operator()(const Infer& n) const {
-        std::string c = "rmt_infer_" + scope_.ir.models.at(n.model).name + "(ev";
+        std::string c = "rmt_infer_" + scope_.ir.models.at(n.model).name + "(ev, st";
         for (const Expr& input : n.inputs) c += ", " + bare(expr(scope_, input));
         return c + ")";
     }

@@ -46,6 +46,10 @@ std::string stored(const Scope& scope, const ir::Expr& e, ir::Scalar target);
 // The statements of a body into `out`.
 void body(CWriter& out, const Source& source, const Scope& scope, const ir::Body& body);
 
+// A model's inputs live in the task's state, 16 slots as the engine takes them: those without an input stay zero, and
+// neither the stack nor a pointer into it is needed.
+inline std::string inputs_name(const ir::Model& model) { return "rmt_in_" + model.name; }
+
 // Members of a C struct with natural alignment and every gap named, so that no byte is left uninitialised.
 struct Member {
     std::string type;   // "__s32", or a whole declaration up to the name

@@ -79,75 +79,81 @@ struct rmt_task_state {
 	struct rmt_ewma gap;
 	__u64 seen;
 #line 82 "constructs.rmt.c"
+	__s32 rmt_in_delta[16];
+	__s32 rmt_in_kind[16];
+	__s32 rmt_in_worth[16];
 	struct rmt_collect_record rmt_record;
 };
-RMT_SIZE(struct rmt_task_state, 344);
+RMT_SIZE(struct rmt_task_state, 536);
 #include "hooks/mm.bpf.h"
 
 #line 36 "constructs.rmt"
 RMT_MODEL(delta, 0, 1, 8, 1024);
 
-#line 91 "constructs.rmt.c"
-static __noinline __s64 rmt_answer_delta(struct rmt_event *ev, __s32 *inputs)
+#line 94 "constructs.rmt.c"
+static __noinline __s64 rmt_answer_delta(struct rmt_event *ev, struct rmt_task_state *st)
 {
 	__s64 answer = 0;
 
-	if (rmt_model_infer_delta(inputs, &answer)) {
+	if (rmt_model_infer_delta(st->rmt_in_delta, &answer)) {
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return 0;
 	}
 	return rmt_clamp(answer, -4096, 4096);
 }
 
-static __always_inline __s64 rmt_infer_delta(struct rmt_event *ev, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
+static __always_inline __s64 rmt_infer_delta(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
 {
-	__s32 inputs[16] = {rmt_sat_i32(x0), rmt_sat_i32(x1), rmt_sat_i32(x2), rmt_sat_i32(x3)};
-
-	return rmt_answer_delta(ev, inputs);
+	st->rmt_in_delta[0] = rmt_sat_i32(x0);
+	st->rmt_in_delta[1] = rmt_sat_i32(x1);
+	st->rmt_in_delta[2] = rmt_sat_i32(x2);
+	st->rmt_in_delta[3] = rmt_sat_i32(x3);
+	return rmt_answer_delta(ev, st);
 }
 
 #line 43 "constructs.rmt"
 RMT_MODEL(kind, 1, 1, 8, 1024);
 
-#line 113 "constructs.rmt.c"
-static __noinline __s64 rmt_answer_kind(struct rmt_event *ev, __s32 *inputs)
+#line 118 "constructs.rmt.c"
+static __noinline __s64 rmt_answer_kind(struct rmt_event *ev, struct rmt_task_state *st)
 {
 	__s64 answer = 0;
 
-	if (rmt_model_infer_kind(inputs, &answer)) {
+	if (rmt_model_infer_kind(st->rmt_in_kind, &answer)) {
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return 0;
 	}
 	return rmt_clamp(answer, 0, 2);
 }
 
-static __always_inline __s64 rmt_infer_kind(struct rmt_event *ev, __s64 x0, __s64 x1, __s64 x2)
+static __always_inline __s64 rmt_infer_kind(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1, __s64 x2)
 {
-	__s32 inputs[16] = {rmt_sat_i32(x0), rmt_sat_i32(x1), rmt_sat_i32(x2)};
-
-	return rmt_answer_kind(ev, inputs);
+	st->rmt_in_kind[0] = rmt_sat_i32(x0);
+	st->rmt_in_kind[1] = rmt_sat_i32(x1);
+	st->rmt_in_kind[2] = rmt_sat_i32(x2);
+	return rmt_answer_kind(ev, st);
 }
 
 #line 49 "constructs.rmt"
 RMT_MODEL(worth, 2, 1, 8, 1024);
 
-#line 135 "constructs.rmt.c"
-static __noinline __s64 rmt_answer_worth(struct rmt_event *ev, __s32 *inputs)
+#line 141 "constructs.rmt.c"
+static __noinline __s64 rmt_answer_worth(struct rmt_event *ev, struct rmt_task_state *st)
 {
 	__s64 answer = 0;
 
-	if (rmt_model_infer_worth(inputs, &answer)) {
+	if (rmt_model_infer_worth(st->rmt_in_worth, &answer)) {
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return -1;
 	}
 	return rmt_clamp(answer, -32768, 32767);
 }
 
-static __always_inline __s64 rmt_infer_worth(struct rmt_event *ev, __s64 x0, __s64 x1)
+static __always_inline __s64 rmt_infer_worth(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1)
 {
-	__s32 inputs[16] = {rmt_sat_i32(x0), rmt_sat_i32(x1)};
-
-	return rmt_answer_worth(ev, inputs);
+	st->rmt_in_worth[0] = rmt_sat_i32(x0);
+	st->rmt_in_worth[1] = rmt_sat_i32(x1);
+	return rmt_answer_worth(ev, st);
 }
 
 struct rmt_entry_choose {
@@ -163,7 +169,7 @@ struct rmt_entry_choose {
 #line 95 "constructs.rmt"
 RMT_TABLE(choose, 256);
 
-#line 167 "constructs.rmt.c"
+#line 173 "constructs.rmt.c"
 struct rmt_entry_names {
 	struct rmt_text k0;
 	struct rmt_range k1;
@@ -174,13 +180,13 @@ RMT_TABLE(names, 16);
 
 #line 56 "constructs.rmt"
 static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_task_state *st)
-#line 178 "constructs.rmt.c"
+#line 184 "constructs.rmt.c"
 {
 }
 
 #line 57 "constructs.rmt"
 static __always_inline void rmt_action_numbers(struct rmt_event *ev, struct rmt_task_state *st, __s64 n, __s64 step, __s64 wait, __s64 on)
-#line 184 "constructs.rmt.c"
+#line 190 "constructs.rmt.c"
 {
 #line 58 "constructs.rmt"
 	__s64 x = 7 - (__s64)((__u64)2 % (__u64)3);
@@ -205,12 +211,12 @@ static __always_inline void rmt_action_numbers(struct rmt_event *ev, struct rmt_
 #line 65 "constructs.rmt"
 	st->d = (__s64)(wait);
 	st->last = (__s64)(rmt_sat_page((__s64)st->d));
-#line 209 "constructs.rmt.c"
+#line 215 "constructs.rmt.c"
 }
 
 #line 68 "constructs.rmt"
 static __always_inline void rmt_action_walk(struct rmt_event *ev, struct rmt_task_state *st, __s64 depth)
-#line 214 "constructs.rmt.c"
+#line 220 "constructs.rmt.c"
 {
 #line 69 "constructs.rmt"
 	int rmt_i0;
@@ -223,8 +229,8 @@ static __always_inline void rmt_action_walk(struct rmt_event *ev, struct rmt_tas
 			break;
 		}
 #line 71 "constructs.rmt"
-		__s64 next = rmt_infer_delta(ev, (__s64)st->copy.v[0], (__s64)st->copy.v[1], (__s64)st->copy.v[2], (__s64)st->copy.v[3]);
-		if ((next == 0) || (rmt_infer_worth(ev, (__s64)st->small.v[0], rmt_field_fault_major(ev)) < 10)) {
+		__s64 next = rmt_infer_delta(ev, st, (__s64)st->copy.v[0], (__s64)st->copy.v[1], (__s64)st->copy.v[2], (__s64)st->copy.v[3]);
+		if ((next == 0) || (rmt_infer_worth(ev, st, (__s64)st->small.v[0], rmt_field_fault_major(ev)) < 10)) {
 #line 72 "constructs.rmt"
 			break;
 		}
@@ -234,15 +240,15 @@ static __always_inline void rmt_action_walk(struct rmt_event *ev, struct rmt_tas
 		st->c = rmt_sat_u32(((__s64)st->c + RMT_RING_AT_LARGE(st->large, 64, 64, i)) + RMT_RING_AT_LARGE(st->large, 64, 64, 63));
 		rmt_prefetch(ev, rmt_sat_page(rmt_field_fault_page(ev) + (next * (i + 1))));
 	}
-#line 238 "constructs.rmt.c"
+#line 244 "constructs.rmt.c"
 }
 
 #line 79 "constructs.rmt"
 static __always_inline void rmt_action_by_kind(struct rmt_event *ev, struct rmt_task_state *st, __s64 pages)
-#line 243 "constructs.rmt.c"
+#line 249 "constructs.rmt.c"
 {
 #line 80 "constructs.rmt"
-	__s64 rmt_m0 = rmt_infer_kind(ev, (__s64)st->a, rmt_ewma_mean(&st->gap, 8), rmt_field_fault_write(ev));
+	__s64 rmt_m0 = rmt_infer_kind(ev, st, (__s64)st->a, rmt_ewma_mean(&st->gap, 8), rmt_field_fault_write(ev));
 #line 80 "constructs.rmt"
 	if (rmt_m0 == 1) {
 		RMT_PREFETCH_RUN(ev, rmt_field_fault_page(ev), pages, 1, 64);
@@ -271,17 +277,17 @@ static __always_inline void rmt_action_by_kind(struct rmt_event *ev, struct rmt_
 		st->e = -1;
 	}
 #line 91 "constructs.rmt"
-	__s64 k = rmt_infer_kind(ev, (__s64)st->a, rmt_ewma_mean(&st->gap, 8), rmt_field_fault_write(ev));
+	__s64 k = rmt_infer_kind(ev, st, (__s64)st->a, rmt_ewma_mean(&st->gap, 8), rmt_field_fault_write(ev));
 	if (k != 0) {
 #line 92 "constructs.rmt"
 		rmt_count_feed(&st->seen, 1);
 	}
-#line 280 "constructs.rmt.c"
+#line 286 "constructs.rmt.c"
 }
 
 #line 95 "constructs.rmt"
 static __noinline int rmt_apply_choose(struct rmt_event *ev, struct rmt_task_state *st)
-#line 285 "constructs.rmt.c"
+#line 291 "constructs.rmt.c"
 {
 	struct rmt_value_choose *table = rmt_table_now(&rmt_table_choose);
 	__u64 k0 = rmt_key(rmt_field_vma_kind(ev));
@@ -345,7 +351,7 @@ static __noinline int rmt_apply_choose(struct rmt_event *ev, struct rmt_task_sta
 
 #line 107 "constructs.rmt"
 static __noinline int rmt_apply_names(struct rmt_event *ev, struct rmt_task_state *st)
-#line 349 "constructs.rmt.c"
+#line 355 "constructs.rmt.c"
 {
 	struct rmt_value_names *table = rmt_table_now(&rmt_table_names);
 	__u64 k0[2];
@@ -380,24 +386,26 @@ static __noinline int rmt_apply_names(struct rmt_event *ev, struct rmt_task_stat
 
 #line 113 "constructs.rmt"
 static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *st)
-#line 384 "constructs.rmt.c"
+#line 390 "constructs.rmt.c"
 {
 	int rmt_chosen_choose __attribute__((unused)) = -1;
 	int rmt_chosen_names __attribute__((unused)) = -1;
 #line 41 "constructs.rmt"
-	{
+	st->rmt_in_delta[0] = (__s64)st->small.v[0];
 #line 41 "constructs.rmt"
-		__s32 rmt_inputs[16] = {(__s64)st->small.v[0], (__s64)st->small.v[1], (__s64)st->small.v[2], (__s64)st->small.v[3]};
+	st->rmt_in_delta[1] = (__s64)st->small.v[1];
 #line 41 "constructs.rmt"
-		rmt_train_out(ev, 0, rmt_inputs, 4, rmt_field_fault_delta(ev));
-	}
+	st->rmt_in_delta[2] = (__s64)st->small.v[2];
+#line 41 "constructs.rmt"
+	st->rmt_in_delta[3] = (__s64)st->small.v[3];
+#line 41 "constructs.rmt"
+	rmt_train_out(ev, 0, st->rmt_in_delta, 4, rmt_field_fault_delta(ev));
 #line 53 "constructs.rmt"
-	{
+	st->rmt_in_worth[0] = (__s64)st->small.v[0];
 #line 53 "constructs.rmt"
-		__s32 rmt_inputs[16] = {(__s64)st->small.v[0], rmt_field_fault_major(ev)};
+	st->rmt_in_worth[1] = rmt_field_fault_major(ev);
 #line 53 "constructs.rmt"
-		rmt_train_out(ev, 2, rmt_inputs, 2, rmt_field_fault_delta(ev));
-	}
+	rmt_train_out(ev, 2, st->rmt_in_worth, 2, rmt_field_fault_delta(ev));
 #line 114 "constructs.rmt"
 	rmt_ewma_feed(&st->gap, rmt_sat_ns(rmt_field_ts(ev) - (__s64)st->since), 8);
 	RMT_RING_PUSH(st->small, 4, rmt_field_fault_delta(ev));
@@ -439,13 +447,13 @@ static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *
 #line 120 "constructs.rmt"
 		rmt_collect_out(ev, &st->rmt_record, sizeof(st->rmt_record));
 	}
-#line 443 "constructs.rmt.c"
+#line 451 "constructs.rmt.c"
 	return 0;
 }
 
 #line 122 "constructs.rmt"
 static __noinline int rmt_on_outcome(struct rmt_event *ev, struct rmt_task_state *st)
-#line 449 "constructs.rmt.c"
+#line 457 "constructs.rmt.c"
 {
 #line 123 "constructs.rmt"
 	if (rmt_field_outcome_kind(ev) == 3) {
@@ -454,7 +462,7 @@ static __noinline int rmt_on_outcome(struct rmt_event *ev, struct rmt_task_state
 	}
 #line 124 "constructs.rmt"
 	st->last = rmt_field_outcome_page(ev);
-#line 458 "constructs.rmt.c"
+#line 466 "constructs.rmt.c"
 	return 0;
 }
 

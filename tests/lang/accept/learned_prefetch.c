@@ -33,32 +33,36 @@ struct rmt_task_state {
 	struct { __s32 v[4]; } ahead_deltas;
 	__u8 ahead;
 #line 36 "learned_prefetch.rmt.c"
-	__u8 rmt_gap0[7];
+	__u8 rmt_gap0[3];
+	__s32 rmt_in_next_delta[16];
+	__u8 rmt_gap1[4];
 	struct rmt_collect_record rmt_record;
 };
-RMT_SIZE(struct rmt_task_state, 88);
+RMT_SIZE(struct rmt_task_state, 152);
 #include "hooks/mm.bpf.h"
 
 #line 22 "learned_prefetch.rmt"
 RMT_MODEL(next_delta, 0, 1, 8, 1024);
 
-#line 46 "learned_prefetch.rmt.c"
-static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, __s32 *inputs)
+#line 48 "learned_prefetch.rmt.c"
+static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, struct rmt_task_state *st)
 {
 	__s64 answer = 0;
 
-	if (rmt_model_infer_next_delta(inputs, &answer)) {
+	if (rmt_model_infer_next_delta(st->rmt_in_next_delta, &answer)) {
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return 0;
 	}
 	return rmt_clamp(answer, -4096, 4096);
 }
 
-static __always_inline __s64 rmt_infer_next_delta(struct rmt_event *ev, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
+static __always_inline __s64 rmt_infer_next_delta(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
 {
-	__s32 inputs[16] = {rmt_sat_i32(x0), rmt_sat_i32(x1), rmt_sat_i32(x2), rmt_sat_i32(x3)};
-
-	return rmt_answer_next_delta(ev, inputs);
+	st->rmt_in_next_delta[0] = rmt_sat_i32(x0);
+	st->rmt_in_next_delta[1] = rmt_sat_i32(x1);
+	st->rmt_in_next_delta[2] = rmt_sat_i32(x2);
+	st->rmt_in_next_delta[3] = rmt_sat_i32(x3);
+	return rmt_answer_next_delta(ev, st);
 }
 
 struct rmt_entry_by_pressure {
@@ -72,13 +76,13 @@ RMT_TABLE(by_pressure, 16);
 
 #line 30 "learned_prefetch.rmt"
 static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_task_state *st)
-#line 76 "learned_prefetch.rmt.c"
+#line 80 "learned_prefetch.rmt.c"
 {
 }
 
 #line 31 "learned_prefetch.rmt"
 static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_task_state *st, __s64 depth)
-#line 82 "learned_prefetch.rmt.c"
+#line 86 "learned_prefetch.rmt.c"
 {
 #line 32 "learned_prefetch.rmt"
 	if (rmt_field_fault_prefetched(ev)) {
@@ -102,7 +106,7 @@ static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_t
 				break;
 			}
 #line 37 "learned_prefetch.rmt"
-			__s64 step = rmt_infer_next_delta(ev, (__s64)st->ahead_deltas.v[0], (__s64)st->ahead_deltas.v[1], (__s64)st->ahead_deltas.v[2], (__s64)st->ahead_deltas.v[3]);
+			__s64 step = rmt_infer_next_delta(ev, st, (__s64)st->ahead_deltas.v[0], (__s64)st->ahead_deltas.v[1], (__s64)st->ahead_deltas.v[2], (__s64)st->ahead_deltas.v[3]);
 			if (step == 0) {
 #line 38 "learned_prefetch.rmt"
 				break;
@@ -114,12 +118,12 @@ static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_t
 			st->ahead = rmt_sat_u8((__s64)st->ahead + 1);
 		}
 	}
-#line 118 "learned_prefetch.rmt.c"
+#line 122 "learned_prefetch.rmt.c"
 }
 
 #line 47 "learned_prefetch.rmt"
 static __noinline int rmt_apply_by_pressure(struct rmt_event *ev, struct rmt_task_state *st)
-#line 123 "learned_prefetch.rmt.c"
+#line 127 "learned_prefetch.rmt.c"
 {
 	struct rmt_value_by_pressure *table = rmt_table_now(&rmt_table_by_pressure);
 	__u64 k0 = rmt_key(rmt_field_vma_kind(ev));
@@ -158,16 +162,19 @@ static __noinline int rmt_apply_by_pressure(struct rmt_event *ev, struct rmt_tas
 
 #line 57 "learned_prefetch.rmt"
 static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *st)
-#line 162 "learned_prefetch.rmt.c"
+#line 166 "learned_prefetch.rmt.c"
 {
 	int rmt_chosen_by_pressure __attribute__((unused)) = -1;
 #line 27 "learned_prefetch.rmt"
-	{
+	st->rmt_in_next_delta[0] = (__s64)st->deltas.v[0];
 #line 27 "learned_prefetch.rmt"
-		__s32 rmt_inputs[16] = {(__s64)st->deltas.v[0], (__s64)st->deltas.v[1], (__s64)st->deltas.v[2], (__s64)st->deltas.v[3]};
+	st->rmt_in_next_delta[1] = (__s64)st->deltas.v[1];
 #line 27 "learned_prefetch.rmt"
-		rmt_train_out(ev, 0, rmt_inputs, 4, rmt_field_fault_delta(ev));
-	}
+	st->rmt_in_next_delta[2] = (__s64)st->deltas.v[2];
+#line 27 "learned_prefetch.rmt"
+	st->rmt_in_next_delta[3] = (__s64)st->deltas.v[3];
+#line 27 "learned_prefetch.rmt"
+	rmt_train_out(ev, 0, st->rmt_in_next_delta, 4, rmt_field_fault_delta(ev));
 #line 57 "learned_prefetch.rmt"
 	RMT_RING_PUSH(st->deltas, 4, rmt_field_fault_delta(ev));
 #line 57 "learned_prefetch.rmt"
@@ -185,7 +192,7 @@ static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *
 #line 57 "learned_prefetch.rmt"
 		rmt_collect_out(ev, &st->rmt_record, sizeof(st->rmt_record));
 	}
-#line 189 "learned_prefetch.rmt.c"
+#line 196 "learned_prefetch.rmt.c"
 	return 0;
 }
 

@@ -29,31 +29,34 @@ struct rmt_task_state {
 #line 18 "pg_prefetch.rmt"
 	struct { __s32 v[4]; } deltas;
 #line 32 "pg_prefetch.rmt.c"
+	__s32 rmt_in_next_delta[16];
 	struct rmt_collect_record rmt_record;
 };
-RMT_SIZE(struct rmt_task_state, 56);
+RMT_SIZE(struct rmt_task_state, 120);
 #include "hooks/mm.bpf.h"
 
 #line 20 "pg_prefetch.rmt"
 RMT_MODEL(next_delta, 0, 1, 8, 1024);
 
-#line 41 "pg_prefetch.rmt.c"
-static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, __s32 *inputs)
+#line 42 "pg_prefetch.rmt.c"
+static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, struct rmt_task_state *st)
 {
 	__s64 answer = 0;
 
-	if (rmt_model_infer_next_delta(inputs, &answer)) {
+	if (rmt_model_infer_next_delta(st->rmt_in_next_delta, &answer)) {
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return 0;
 	}
 	return rmt_clamp(answer, 0, 3);
 }
 
-static __always_inline __s64 rmt_infer_next_delta(struct rmt_event *ev, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
+static __always_inline __s64 rmt_infer_next_delta(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
 {
-	__s32 inputs[16] = {rmt_sat_i32(x0), rmt_sat_i32(x1), rmt_sat_i32(x2), rmt_sat_i32(x3)};
-
-	return rmt_answer_next_delta(ev, inputs);
+	st->rmt_in_next_delta[0] = rmt_sat_i32(x0);
+	st->rmt_in_next_delta[1] = rmt_sat_i32(x1);
+	st->rmt_in_next_delta[2] = rmt_sat_i32(x2);
+	st->rmt_in_next_delta[3] = rmt_sat_i32(x3);
+	return rmt_answer_next_delta(ev, st);
 }
 
 struct rmt_entry_choose {
@@ -68,25 +71,25 @@ RMT_TABLE(choose, 256);
 
 #line 27 "pg_prefetch.rmt"
 static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_task_state *st)
-#line 72 "pg_prefetch.rmt.c"
+#line 75 "pg_prefetch.rmt.c"
 {
 }
 
 #line 28 "pg_prefetch.rmt"
 static __always_inline void rmt_action_stride(struct rmt_event *ev, struct rmt_task_state *st, __s64 pages, __s64 step)
-#line 78 "pg_prefetch.rmt.c"
+#line 81 "pg_prefetch.rmt.c"
 {
 #line 28 "pg_prefetch.rmt"
 	RMT_PREFETCH_RUN(ev, rmt_field_fault_page(ev), pages, step, 64);
-#line 82 "pg_prefetch.rmt.c"
+#line 85 "pg_prefetch.rmt.c"
 }
 
 #line 29 "pg_prefetch.rmt"
 static __always_inline void rmt_action_ask(struct rmt_event *ev, struct rmt_task_state *st, __s64 pages)
-#line 87 "pg_prefetch.rmt.c"
+#line 90 "pg_prefetch.rmt.c"
 {
 #line 30 "pg_prefetch.rmt"
-	__s64 rmt_m0 = rmt_infer_next_delta(ev, (__s64)st->deltas.v[0], (__s64)st->deltas.v[1], (__s64)st->deltas.v[2], (__s64)st->deltas.v[3]);
+	__s64 rmt_m0 = rmt_infer_next_delta(ev, st, (__s64)st->deltas.v[0], (__s64)st->deltas.v[1], (__s64)st->deltas.v[2], (__s64)st->deltas.v[3]);
 #line 30 "pg_prefetch.rmt"
 	if (rmt_m0 == 1) {
 		RMT_PREFETCH_RUN(ev, rmt_field_fault_page(ev), pages, 1, 64);
@@ -100,12 +103,12 @@ static __always_inline void rmt_action_ask(struct rmt_event *ev, struct rmt_task
 #line 34 "pg_prefetch.rmt"
 		rmt_action_none(ev, st);
 	}
-#line 104 "pg_prefetch.rmt.c"
+#line 107 "pg_prefetch.rmt.c"
 }
 
 #line 38 "pg_prefetch.rmt"
 static __noinline int rmt_apply_choose(struct rmt_event *ev, struct rmt_task_state *st)
-#line 109 "pg_prefetch.rmt.c"
+#line 112 "pg_prefetch.rmt.c"
 {
 	struct rmt_value_choose *table = rmt_table_now(&rmt_table_choose);
 	__u64 k0 = rmt_key(rmt_field_vma_kind(ev));
@@ -153,7 +156,7 @@ static __noinline int rmt_apply_choose(struct rmt_event *ev, struct rmt_task_sta
 
 #line 50 "pg_prefetch.rmt"
 static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *st)
-#line 157 "pg_prefetch.rmt.c"
+#line 160 "pg_prefetch.rmt.c"
 {
 	int rmt_chosen_choose __attribute__((unused)) = -1;
 #line 51 "pg_prefetch.rmt"
@@ -173,7 +176,7 @@ static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *
 #line 53 "pg_prefetch.rmt"
 		rmt_collect_out(ev, &st->rmt_record, sizeof(st->rmt_record));
 	}
-#line 177 "pg_prefetch.rmt.c"
+#line 180 "pg_prefetch.rmt.c"
 	return 0;
 }
 

@@ -36,32 +36,36 @@ struct rmt_task_state {
 	struct { __s32 v[4]; } ahead_deltas;
 	__u8 ahead;
 #line 39 "learned_prefetch.rmt.c"
-	__u8 rmt_gap0[7];
+	__u8 rmt_gap0[3];
+	__s32 rmt_in_next_delta[16];
+	__u8 rmt_gap1[4];
 	struct rmt_collect_record rmt_record;
 };
-RMT_SIZE(struct rmt_task_state, 96);
+RMT_SIZE(struct rmt_task_state, 160);
 #include "hooks/mm.bpf.h"
 
 #line 24 "learned_prefetch.rmt"
 RMT_MODEL(next_delta, 0, 1, 8, 1024);
 
-#line 49 "learned_prefetch.rmt.c"
-static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, __s32 *inputs)
+#line 51 "learned_prefetch.rmt.c"
+static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, struct rmt_task_state *st)
 {
 	__s64 answer = 0;
 
-	if (rmt_model_infer_next_delta(inputs, &answer)) {
+	if (rmt_model_infer_next_delta(st->rmt_in_next_delta, &answer)) {
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return 0;
 	}
 	return rmt_clamp(answer, -65536, 65536);
 }
 
-static __always_inline __s64 rmt_infer_next_delta(struct rmt_event *ev, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
+static __always_inline __s64 rmt_infer_next_delta(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
 {
-	__s32 inputs[16] = {rmt_sat_i32(x0), rmt_sat_i32(x1), rmt_sat_i32(x2), rmt_sat_i32(x3)};
-
-	return rmt_answer_next_delta(ev, inputs);
+	st->rmt_in_next_delta[0] = rmt_sat_i32(x0);
+	st->rmt_in_next_delta[1] = rmt_sat_i32(x1);
+	st->rmt_in_next_delta[2] = rmt_sat_i32(x2);
+	st->rmt_in_next_delta[3] = rmt_sat_i32(x3);
+	return rmt_answer_next_delta(ev, st);
 }
 
 struct rmt_entry_by_pressure {
@@ -75,13 +79,13 @@ RMT_TABLE(by_pressure, 16);
 
 #line 31 "learned_prefetch.rmt"
 static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_task_state *st)
-#line 79 "learned_prefetch.rmt.c"
+#line 83 "learned_prefetch.rmt.c"
 {
 }
 
 #line 32 "learned_prefetch.rmt"
 static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_task_state *st, __s64 depth)
-#line 85 "learned_prefetch.rmt.c"
+#line 89 "learned_prefetch.rmt.c"
 {
 #line 34 "learned_prefetch.rmt"
 	if (rmt_field_fault_asked(ev) && (rmt_field_fault_lead(ev) <= depth)) {
@@ -105,7 +109,7 @@ static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_t
 				break;
 			}
 #line 39 "learned_prefetch.rmt"
-			__s64 step = rmt_infer_next_delta(ev, (__s64)st->ahead_deltas.v[0], (__s64)st->ahead_deltas.v[1], (__s64)st->ahead_deltas.v[2], (__s64)st->ahead_deltas.v[3]);
+			__s64 step = rmt_infer_next_delta(ev, st, (__s64)st->ahead_deltas.v[0], (__s64)st->ahead_deltas.v[1], (__s64)st->ahead_deltas.v[2], (__s64)st->ahead_deltas.v[3]);
 			if (step == 0) {
 #line 40 "learned_prefetch.rmt"
 				break;
@@ -117,12 +121,12 @@ static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_t
 			st->ahead = rmt_sat_u8((__s64)st->ahead + 1);
 		}
 	}
-#line 121 "learned_prefetch.rmt.c"
+#line 125 "learned_prefetch.rmt.c"
 }
 
 #line 49 "learned_prefetch.rmt"
 static __noinline int rmt_apply_by_pressure(struct rmt_event *ev, struct rmt_task_state *st)
-#line 126 "learned_prefetch.rmt.c"
+#line 130 "learned_prefetch.rmt.c"
 {
 	struct rmt_value_by_pressure *table = rmt_table_now(&rmt_table_by_pressure);
 	__u64 k0 = rmt_key(rmt_field_vma_kind(ev));
@@ -161,16 +165,19 @@ static __noinline int rmt_apply_by_pressure(struct rmt_event *ev, struct rmt_tas
 
 #line 61 "learned_prefetch.rmt"
 static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *st)
-#line 165 "learned_prefetch.rmt.c"
+#line 169 "learned_prefetch.rmt.c"
 {
 	int rmt_chosen_by_pressure __attribute__((unused)) = -1;
 #line 28 "learned_prefetch.rmt"
-	{
+	st->rmt_in_next_delta[0] = (__s64)st->deltas.v[0];
 #line 28 "learned_prefetch.rmt"
-		__s32 rmt_inputs[16] = {(__s64)st->deltas.v[0], (__s64)st->deltas.v[1], (__s64)st->deltas.v[2], (__s64)st->deltas.v[3]};
+	st->rmt_in_next_delta[1] = (__s64)st->deltas.v[1];
 #line 28 "learned_prefetch.rmt"
-		rmt_train_out(ev, 0, rmt_inputs, 4, rmt_field_fault_delta(ev));
-	}
+	st->rmt_in_next_delta[2] = (__s64)st->deltas.v[2];
+#line 28 "learned_prefetch.rmt"
+	st->rmt_in_next_delta[3] = (__s64)st->deltas.v[3];
+#line 28 "learned_prefetch.rmt"
+	rmt_train_out(ev, 0, st->rmt_in_next_delta, 4, rmt_field_fault_delta(ev));
 #line 62 "learned_prefetch.rmt"
 	{
 #line 62 "learned_prefetch.rmt"
@@ -189,7 +196,7 @@ static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *
 #line 63 "learned_prefetch.rmt"
 	RMT_RING_PUSH(st->deltas, 4, rmt_field_fault_delta(ev));
 	rmt_chosen_by_pressure = rmt_apply_by_pressure(ev, st);
-#line 193 "learned_prefetch.rmt.c"
+#line 200 "learned_prefetch.rmt.c"
 	return 0;
 }
 
