@@ -63,11 +63,11 @@ def parse_arguments(argv):
     p.add_argument("--policies", type=_names(VARIANTS), default=list(DEFAULT_POLICIES), metavar="A,B",
                    help=f"of {', '.join(VARIANTS)} (default: {','.join(DEFAULT_POLICIES)}); the first is the reference")
     p.add_argument("--reps", type=_at_least(1), default=None, help="repetitions (default 5)")
-    p.add_argument("--seconds", type=_at_least(1), default=None,
-                   help="begin no repetition that would end later than this; at least 2 are made")
+    p.add_argument("--seconds", type=_at_least(1), default=240,
+                   help="begin no repetition that would end later than this; at least 3 are made, or --reps (default 240)")
     p.add_argument("--footprint", type=_at_least(32), default=None, metavar="MB",
                    help="memory that a workload uses; its limit is half of it (default 96)")
-    p.add_argument("--passes", type=_at_least(2), default=None, help="passes of each run (default 3); the time is that of all but the first")
+    p.add_argument("--passes", type=_at_least(2), default=None, help="passes of each run (default 2); the time is that of all but the first")
     p.add_argument("--json", action="store_true", help="print one document with every repetition's figures")
     p.add_argument("--svg", metavar="FILE", default=None, help="the picture (default: demo.svg in the build folder)")
     p.add_argument("--build", metavar="DIR", default=os.path.join(ROOT, "build"), help=argparse.SUPPRESS)
@@ -85,7 +85,7 @@ def parse_arguments(argv):
 
 def settle(args, slow):
     """Fills in what was not given. In a VM each run takes many times as long."""
-    reps, footprint, passes = (1, 64, 2) if slow else (5, 96, 3)
+    reps, footprint, passes = (1, 64, 2) if slow else (5, 96, 2)
     args.reps, args.footprint, args.passes = args.reps or reps, args.footprint or footprint, args.passes or passes
 
 
@@ -105,7 +105,7 @@ def run_all(args, bench, model):
     runs, begin, longest = [], time.monotonic(), 0.0
     for rep in range(args.reps):
         start = time.monotonic()
-        if args.seconds and rep >= 2 and start - begin + longest > args.seconds:
+        if rep >= 3 and start - begin + longest > args.seconds:
             say(f"{rep} of {args.reps} repetitions: the time of --seconds {args.seconds} is used up")
             break
         for w in args.workloads:
