@@ -179,4 +179,10 @@ ModelVerdict ModelCheck::run() {
 
 ModelVerdict verify_model(std::span<const uint8_t> value, const ManifestModel& model) { return ModelCheck(value, model).run(); }
 
+Result<void> check_model_value(std::span<const uint8_t> value, const ManifestModel& model) {
+    ModelVerdict verdict = verify_model(value, model);
+    if (!verdict.rejected) return {};
+    return fail(ErrorKind::Input, verdict.rejected->id + ": " + verdict.rejected->message, verdict.rejected->hint);
+}
+
 }  // namespace rmt::verify

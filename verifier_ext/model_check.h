@@ -9,6 +9,7 @@
 #include <span>
 
 #include "rmt_lang/support/manifest.h"
+#include "rmt_lang/support/result.h"
 #include "verifier_ext/verdict.h"
 
 namespace rmt::verify {
@@ -27,5 +28,8 @@ struct ModelVerdict {
 
 // `value`: the whole value of map rmt_model_<name>.
 ModelVerdict verify_model(std::span<const uint8_t> value, const ManifestModel& model);
+
+// The same for who swaps models and only asks yes or no. Errors: Input, the refusal with its id.
+Result<void> check_model_value(std::span<const uint8_t> value, const ManifestModel& model);
 
 }  // namespace rmt::verify

@@ -119,6 +119,9 @@ TEST_CASE("one fault in a tree, one id") {
         REQUIRE(verdict.rejected);
         CHECK(verdict.rejected->id == c.id);
         CHECK(verdict.rejected->place.line == 5);
+        auto yes_or_no = check_model_value(v.bytes(), m);
+        REQUIRE(!yes_or_no);
+        CHECK(yes_or_no.error().message.starts_with(c.id));
     }
 }
 
