@@ -127,6 +127,8 @@ Finding probe_madvise() {
 
 }  // namespace
 
+bool swap_is_on() { return probe_swap().ok; }
+
 const char* name_of(HookSet hooks) { return hooks == HookSet::Fentry ? "fentry" : "tracepoint"; }
 
 std::vector<Finding> probe_mm_hooks() {

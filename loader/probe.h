@@ -29,6 +29,8 @@ std::vector<Finding> probe_mm_hooks();
 // Unsupported with the findings in `detail` when neither works; Permission when BPF may not be used at all.
 Result<HookSet> choose_mm_hooks();
 
+bool swap_is_on();
+
 // Everything else that a policy of domain mm needs or that changes its effect: capabilities, BTF, bpffs, memory cgroup,
 // swap devices, process_madvise, vm.page-cluster.
 std::vector<Finding> probe_host();

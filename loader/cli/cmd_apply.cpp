@@ -15,6 +15,7 @@
 #include "loader/cli/commands.h"
 #include "loader/cli/pipeline.h"
 #include "loader/live.h"
+#include "loader/probe.h"
 
 namespace rmt::cli {
 
@@ -90,7 +91,10 @@ Result<Attached> attach_all(const LivePolicy& live, const std::vector<MemoryCgro
 void warn_about(const Output& out, const LivePolicy& live, const Attached& attached) {
     for (const std::string& path : attached.unlimited)
         out.say("warning: " + path + " has no memory limit: its pages are swapped only when the whole machine is short of memory");
-    if (attached.paths.empty()) {
+    if (!load::swap_is_on())
+        out.say("warning: no swap is on: anonymous memory is never swapped, and only file mappings can be prefetched");
+    const auto scope = live.cgroups();
+    if (scope && scope->empty()) {
         out.say("warning: no cgroup is attached, so the policy sees nothing yet");
         out.say(" = help: rmt-load attach " + live.name() + " --cgroup DIR");
     }
@@ -154,7 +158,7 @@ int cmd_apply(const Output& out, const PolicyArgs& args, const std::vector<std::
                           mode_name(live.ctl().mode), scope.size(), scope.size() == 1 ? "" : "s"));
     if (careful && !same)
         out.say("note: a policy with a model starts in shadow the first time on a host; let it act with: rmt-load mode " + live.name() + " enforce");
-    if (scope.empty() || !attached.unlimited.empty()) warn_about(out, live, attached);
+    warn_about(out, live, attached);
     if (!has_agent(live)) out.say("note: no agent is running, so nothing is prefetched; start it with: rmt-agent " + live.name());
     return kOk;
 }
