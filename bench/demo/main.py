@@ -76,6 +76,7 @@ def parse_arguments(argv):
     p.add_argument("--swap-device", default=None, help=argparse.SUPPRESS)   # in the VM
     p.add_argument("--packages", default=None, help=argparse.SUPPRESS)      # policies compiled elsewhere
     p.add_argument("--emulated", action="store_true", help=argparse.SUPPRESS)
+    p.add_argument("--only-parse", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("--save", default=None, metavar="FILE", help="also write the document of --json to a file")
     a = p.parse_args(argv)
     a.build = os.path.abspath(a.build)
@@ -200,6 +201,8 @@ def why_not(args):
 
 def main(argv):
     args = parse_arguments(argv)
+    if args.only_parse:  # before minutes of building
+        return 0
     install_signals()
     os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     scratch = tempfile.mkdtemp(prefix="rmt-demo-")
