@@ -170,7 +170,8 @@ def here(args, journal, scratch):
     else:
         swap = make_swapfile(journal, host.swap_directory(), swap_bytes(args))
     product = Product(journal, args.build, os.path.join(ROOT, "policies"), scratch, args.packages)
-    bench = Bench(journal, hierarchy, product, os.path.join(args.build, "bench/rmt-workload"), args.footprint, args.passes)
+    bench = Bench(journal, hierarchy, product, os.path.join(args.build, "bench/rmt-workload"), args.footprint, args.passes,
+                  args.emulated)
     model = None
     if any(VARIANTS[p].model for p in args.policies):
         model = train_model(bench, [WORKLOADS[w] for w in args.workloads], scratch)

@@ -11,7 +11,7 @@ from .workloads import run
 class Bench:
     """What all repetitions share."""
 
-    def __init__(self, journal, hierarchy, product, binary, footprint_mb, passes):
+    def __init__(self, journal, hierarchy, product, binary, footprint_mb, passes, emulated=False):
         self.journal = journal
         self.hierarchy = hierarchy
         self.product = product        # None: the kernel's own policies only
@@ -19,6 +19,10 @@ class Bench:
         self.footprint_mb = footprint_mb
         self.limit_mb = footprint_mb // 2
         self.passes = passes
+        self.emulated = emulated
+
+    def command(self, workload, passes):
+        return workload.command(self.binary, self.footprint_mb, passes, self.emulated)
 
     def repetition(self, workload, variant, number, model=None):
         """Figures of one run; never raises for what workload or policy do, `error` says it."""
@@ -49,8 +53,7 @@ class Bench:
             if "ready" in line:
                 counters["before"] = vmstat.read()
 
-        command = workload.command(self.binary, self.footprint_mb, self.passes)
-        outcome = run(self.journal, command, memcg, on_line)
+        outcome = run(self.journal, self.command(workload, self.passes), memcg, on_line)
         counters["after"] = vmstat.read()
         return outcome, counters
 

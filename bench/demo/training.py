@@ -27,7 +27,7 @@ def collect(bench, workloads, out):
         try:
             for w in workloads:
                 say(f"collecting the faults of an earlier run: {w.title}")
-                outcome = run(bench.journal, w.command(bench.binary, bench.footprint_mb, PASSES), memcg)
+                outcome = run(bench.journal, bench.command(w, PASSES), memcg)
                 if outcome.error:
                     raise ProductError(f"collecting faults: {w.title} {outcome.error}")
         finally:

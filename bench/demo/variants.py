@@ -20,6 +20,7 @@ VARIANTS = {v.name: v for v in (
     Variant("leap", "Leap", policy="leap", color="#e9a23b"),
     Variant("learned", "RMT, trained", policy="learned_prefetch", model="trained", color="#1b7f79"),
     Variant("fresh", "RMT, from nothing", policy="learned_prefetch", color="#6cc0b8"),
+    Variant("no_evict", "RMT, no eviction", policy="learned_prefetch", model="trained", trail=False, color="#4f9d98"),
     Variant("next_n", "next N pages", policy="next_n", color="#b07aa1"),
 )}
 DEFAULT = ("linux", "none", "leap", "learned", "fresh")

@@ -21,15 +21,17 @@ class Workload:
     title: str
     args: tuple
     buffer_factor: float = 1.0  # memory that is filled, in parts of what a pass touches
+    emulated_work: int = 3      # rounds of arithmetic per page where a CPU is emulated, many times slower
 
-    def command(self, binary, footprint_mb, passes):
-        return [binary, *self.args, "--mb", str(footprint_mb), "--passes", str(passes)]
+    def command(self, binary, footprint_mb, passes, emulated=False):
+        work = ["--work", str(self.emulated_work)] if emulated else []
+        return [binary, *self.args, "--mb", str(footprint_mb), "--passes", str(passes), *work]
 
 
 WORKLOADS = {w.name: w for w in (
     Workload("stride", "strided scan", ("stride",)),
-    Workload("conv", "matrix convolution", ("conv",)),
-    Workload("resize", "video resizing", ("resize",), 2.0),
+    Workload("conv", "matrix convolution", ("conv",), emulated_work=2),
+    Workload("resize", "video resizing", ("resize",), 2.0, 16),
     Workload("seq", "sequential scan", ("seq",)),
     Workload("random", "random access", ("random",)),
     Workload("chase", "pointer chase", ("chase",)),
