@@ -6,7 +6,7 @@
 #include "models/json_read.h"
 #include "models/model.h"
 #include "models/reference.h"
-#include "models/sha256.h"
+#include "rmt_lang/support/sha256.h"
 
 namespace rmt::models {
 namespace {
@@ -244,7 +244,7 @@ std::string canonical_bytes(const Model& model) {
     return document.dump(-1, ' ', false, Json::error_handler_t::replace);  // nlohmann::json keeps keys sorted
 }
 
-void seal(Model& model) { model.digest = "sha256:" + to_hex(sha256(canonical_bytes(model))); }
+void seal(Model& model) { model.digest = "sha256:" + sha256_hex(canonical_bytes(model)); }
 
 std::string to_json(const Model& model) {
     const Json head = head_json(model);

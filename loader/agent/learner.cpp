@@ -17,6 +17,7 @@
 #include "loader/live.h"
 #include "models/lower.h"
 #include "models/train.h"
+#include "verifier_ext/model_check.h"
 
 namespace rmt::load {
 
@@ -121,6 +122,7 @@ struct Learner::State {
         const int64_t margin = static_cast<int64_t>(report.holdout.rows / 100) + 1;
         if (worth(report.holdout) < standing + margin) return {};
         RMT_TRY(const std::vector<uint8_t> value, models::lower_model(report.model, model.shape, ++course.version));
+        RMT_CHECK(verify::check_model_value(value, model));
         RMT_CHECK(live.set_model(model, value, models::to_json(report.model)));
         say(fmt::format("model '{}' version {}: {} of {} held-out events right ({:.1f} %), {} answered; trained on {}", model.name,
                         course.version, report.holdout.correct, report.holdout.rows, 100 * report.holdout.accuracy(),

@@ -11,6 +11,7 @@
 #include "models/lower.h"
 #include "models/reference.h"
 #include "models/train.h"
+#include "verifier_ext/model_check.h"
 
 namespace rmt::cli {
 
@@ -144,6 +145,7 @@ int cmd_model_use(const Output& out, const std::string& where, const std::string
     RMT_CLI_TRY(const models::Model model, read_model(name));
     RMT_CLI_CHECK(models::check_against_policy(model, *found.model));
     RMT_CLI_TRY(const std::vector<uint8_t> value, models::lower_model(model, found.model->shape, 1));
+    RMT_CLI_CHECK(verify::check_model_value(value, *found.model));
     RMT_CLI_CHECK(found.live.set_model(*found.model, value, models::to_json(model)));
     if (out.json)
         out.document("use", {{"policy", found.live.name()}, {"model", found.model->name}, {"artefact", summary_json(model)}});

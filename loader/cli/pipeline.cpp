@@ -11,6 +11,7 @@
 #include "models/model.h"
 #include "rmt_lang/compile.h"
 #include "rmt_lang/parser.h"
+#include "verifier_ext/model_check.h"
 
 namespace rmt::cli {
 
@@ -166,6 +167,7 @@ Result<std::vector<load::ModelValue>> lower_models(const Package& package) {
         RMT_TRY(const models::Model model, models::parse_model(it->second));
         RMT_CHECK(models::check_against_policy(model, declared));
         RMT_TRY(std::vector<uint8_t> value, models::lower_model(model, declared.shape, 1));
+        RMT_CHECK(verify::check_model_value(value, declared));
         values.push_back({declared.name, std::move(value), it->second});
     }
     return values;

@@ -144,32 +144,61 @@ load::LoadRequest Host::request(const std::string& policy) {
     return request;
 }
 
-Touches touch_pages(const load::MemoryCgroup& cgroup, uint64_t mib, uint64_t stride, int passes) {
+namespace {
+
+uint64_t word(uint64_t index) { return index * 0x9e3779b97f4a7c15u; }  // does not compress
+
+uint64_t* map_memory(uint64_t pages) {
+    auto* base = static_cast<uint64_t*>(mmap(nullptr, pages << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (base == MAP_FAILED) return nullptr;
+    madvise(base, pages << 12, MADV_NOHUGEPAGE);
+    for (uint64_t i = 0; i < pages * 512; i++) base[i] = word(i);
+    return base;
+}
+
+// A file that has no name any more, and no page in memory.
+uint64_t* map_file(uint64_t pages) {
+    const int fd = open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    std::vector<uint64_t> page(512);
+    for (uint64_t p = 0; fd >= 0 && p < pages; p++) {
+        for (uint64_t i = 0; i < 512; i++) page[i] = word(p * 512 + i);
+        if (write(fd, page.data(), 4096) != 4096) return nullptr;
+    }
+    if (fd < 0 || fsync(fd) != 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0) return nullptr;
+    void* base = mmap(nullptr, pages << 12, PROT_READ, MAP_SHARED, fd, 0);
+    if (base == MAP_FAILED) return nullptr;
+    madvise(base, pages << 12, MADV_RANDOM);  // no read-around: what comes in early was asked for by the policy
+    return static_cast<uint64_t*>(base);
+}
+
+// In the child.
+Touches walk(const uint64_t* base, uint64_t pages, uint64_t stride, int passes) {
+    Touches result;
+    rusage before = {}, after = {};
+    getrusage(RUSAGE_SELF, &before);
+    result.ok = true;
+    for (int pass = 0; pass < passes; pass++)
+        for (uint64_t o = 0; o < stride; o++)
+            for (uint64_t p = o; p < pages; p += stride, result.accesses++) {
+                uint64_t sum = 0;
+                for (uint64_t i = 0; i < 512; i++) sum += base[p * 512 + i] ^ i;  // a little work on each page
+                result.ok &= sum != 1 && base[p * 512 + 7] == word(p * 512 + 7);
+            }
+    getrusage(RUSAGE_SELF, &after);
+    result.major = static_cast<uint64_t>(after.ru_majflt - before.ru_majflt);
+    return result;
+}
+
+Touches in_child(const load::MemoryCgroup& cgroup, uint64_t pages, uint64_t stride, int passes, uint64_t* (*map)(uint64_t)) {
     int ends[2];
     if (pipe(ends) != 0) return {};
     const int child = fork();
     if (child == 0) {
-        Touches result;
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (!cgroup.add_process(getpid())) _exit(1);
-        const uint64_t pages = mib << 8;
-        auto* base = static_cast<uint64_t*>(mmap(nullptr, pages << 12, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-        if (base == MAP_FAILED) _exit(1);
-        madvise(base, pages << 12, MADV_NOHUGEPAGE);
-        for (uint64_t p = 0; p < pages; p++)
-            for (uint64_t i = 0; i < 512; i++) base[p * 512 + i] = (p * 512 + i) * 0x9e3779b97f4a7c15u;  // does not compress
-        rusage before = {}, after = {};
-        getrusage(RUSAGE_SELF, &before);
-        result.ok = true;
-        for (int pass = 0; pass < passes; pass++)
-            for (uint64_t o = 0; o < stride; o++)
-                for (uint64_t p = o; p < pages; p += stride, result.accesses++) {
-                    uint64_t sum = 0;
-                    for (uint64_t i = 0; i < 512; i++) sum += base[p * 512 + i] ^ i;  // a little work on each page
-                    result.ok &= sum != 1 && base[p * 512 + 7] == (p * 512 + 7) * 0x9e3779b97f4a7c15u;
-                }
-        getrusage(RUSAGE_SELF, &after);
-        result.major = static_cast<uint64_t>(after.ru_majflt - before.ru_majflt);
+        const uint64_t* base = map(pages);
+        if (!base) _exit(1);
+        const Touches result = walk(base, pages, stride, passes);
         _exit(write(ends[1], &result, sizeof(result)) == sizeof(result) ? 0 : 1);
     }
     close(ends[1]);
@@ -180,6 +209,16 @@ Touches touch_pages(const load::MemoryCgroup& cgroup, uint64_t mib, uint64_t str
     waitpid(child, &status, 0);
     result.ok = result.ok && whole && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     return result;
+}
+
+}  // namespace
+
+Touches touch_pages(const load::MemoryCgroup& cgroup, uint64_t mib, uint64_t stride, int passes) {
+    return in_child(cgroup, mib << 8, stride, passes, map_memory);
+}
+
+Touches touch_file(const load::MemoryCgroup& cgroup, uint64_t mib, uint64_t stride, int passes) {
+    return in_child(cgroup, mib << 8, stride, passes, map_file);
 }
 
 bool eventually(double seconds, const std::function<bool()>& condition) {

@@ -48,6 +48,9 @@ struct Touches {
 // times. Majors are those of the passes.
 Touches touch_pages(const load::MemoryCgroup& cgroup, uint64_t mib, uint64_t stride, int passes);
 
+// The same on a file of that size that is mapped, beside the test's swapfile; without the fill.
+Touches touch_file(const load::MemoryCgroup& cgroup, uint64_t mib, uint64_t stride, int passes);
+
 // Polls until `condition` holds; false after `seconds`.
 bool eventually(double seconds, const std::function<bool()>& condition);
 

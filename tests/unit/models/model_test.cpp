@@ -4,7 +4,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "models/sha256.h"
+#include "rmt_lang/support/sha256.h"
 #include "tests/models/random_model.h"
 #include "tests/rmt_test.h"
 #include "tests/unit/models/small_model.h"
@@ -37,7 +37,7 @@ TEST_CASE("artefact: text and back") {
         REQUIRE((again ? "" : again.error().message) == "");
         CHECK(*again == model);
         CHECK(to_json(*again) == to_json(model));
-        CHECK(model.digest == "sha256:" + to_hex(sha256(canonical_bytes(model))));
+        CHECK(model.digest == "sha256:" + rmt::sha256_hex(canonical_bytes(model)));
     }
 }
 
