@@ -7,7 +7,7 @@ import live
 from demo import host
 from demo.product import Product
 
-POLICIES = ("--policies", "none,learned,fresh,leap")
+POLICIES = ("--policies", "none,learned,fresh")
 
 
 def agent_runs(state):

@@ -22,7 +22,7 @@ class LiveTest(live.LiveCase):
         document = json.loads(out)
         self.assertEqual([(r["policy"], r["ok"], r["error"]) for r in document["runs"]], [("linux", True, ""), ("none", True, "")])
         for r in document["runs"]:
-            self.assertGreater(r["misses"], 1000)         # 16384 pages of which half fit, twice
+            self.assertGreater(r["misses"], 1000)         # 24576 pages of which half fit, twice
             self.assertGreaterEqual(r["kernel"]["pswpin"], r["misses"])
             self.assertLess(r["stall_seconds"], r["seconds"])
         self.assertGreater(os.path.getsize(self.picture), 1000)
