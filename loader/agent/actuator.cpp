@@ -69,7 +69,7 @@ int Actuator::on_record(void* context, void* data, size_t size) {
 Target* Actuator::find_target(uint32_t tgid) {
     const auto it = targets_.find(tgid);
     if (it != targets_.end()) return &it->second;
-    auto target = Target::open(tgid);
+    auto target = Target::open(tgid, options_.trail);
     if (!target) return nullptr;
     if (targets_.size() >= kMaxTargets) targets_.clear();  // of processes that have long gone, mostly
     return &targets_.emplace(tgid, std::move(*target)).first->second;
@@ -106,14 +106,13 @@ void Actuator::evict_behind(const rmt_passed& passed) {
     Target* target = find_target(passed.tgid);
     Cgroup* cgroup = find_cgroup(passed.cgroup);
     if (!target || !cgroup) return;
-    std::deque<uint64_t>& trail = target->trail();
-    trail.insert(trail.end(), passed.page, passed.page + RMT_PASSED_PAGES);
-    const bool streaming = target->asked() * 4 >= RMT_PASSED_PAGES;
+    for (const uint64_t page : passed.page) target->trail().touch(page);
+    const bool evict = target->asked() * 4 >= RMT_PASSED_PAGES && is_tight(*cgroup, monotonic_ns());
     target->asked() = 0;
-    while (trail.size() > options_.trail + RMT_PASSED_PAGES) {
-        std::vector<uint64_t> pages(trail.begin(), trail.begin() + RMT_PASSED_PAGES);
-        trail.erase(trail.begin(), trail.begin() + RMT_PASSED_PAGES);
-        if (!streaming || !is_tight(*cgroup, monotonic_ns())) continue;
+    for (;;) {
+        std::vector<uint64_t> pages = target->trail().take(RMT_PASSED_PAGES, evict);
+        if (pages.empty()) return;
+        if (!evict) continue;
         const int calls = target->advise(pages, MADV_PAGEOUT);
         if (calls < 0) {
             targets_.erase(passed.tgid);

@@ -23,7 +23,7 @@ struct ring_buffer;
 namespace rmt::load {
 
 struct ActuatorOptions {
-    uint32_t trail = 512;  // touched pages kept behind the stream before they are paged out; 0: never page out
+    uint32_t trail = 512;  // fewest touched pages kept behind the stream before they are paged out; 0: never page out
 };
 
 struct ActuatorFigures {
