@@ -272,6 +272,7 @@ static __noinline int rmt_emit(struct rmt_event *ev)
 	}
 	rmt_add(ev->cg, ev->kind == RMT_PAGE_FILE ? RMT_STAT_FILE_ISSUED : RMT_STAT_ISSUED, granted);
 	rmt_tag_pages(ev, granted, ev->kind == RMT_PAGE_FILE ? RMT_TAG_FILE : RMT_TAG_ASKED);
+	t->passed.asked += granted;
 	return 0;
 }
 
@@ -294,7 +295,8 @@ static __noinline int rmt_note_passed(struct rmt_event *ev)
 		return 0;
 	t->passed.tgid = ev->tgid;
 	t->passed.cgroup = t->cgroup;
-	bpf_ringbuf_output(&rmt_passed, &t->passed, sizeof(t->passed), BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_output(&rmt_passed, &t->passed, sizeof(t->passed), 0);
+	t->passed.asked = 0;
 	return 0;
 }
 

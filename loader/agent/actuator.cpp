@@ -12,7 +12,6 @@ namespace rmt::load {
 
 namespace {
 
-constexpr uint64_t kCheckNs = 20'000'000;
 constexpr size_t kMaxTargets = 4096;
 
 }  // namespace
@@ -39,18 +38,19 @@ Result<std::unique_ptr<Actuator>> Actuator::open(const LivePolicy& live, const A
     std::unique_ptr<Actuator> actuator(new Actuator(live, options));
     RMT_TRY(const int map, live.map("rmt_actions"));
     actuator->ring_ = ring_buffer__new(map, on_record, actuator.get(), nullptr);
-    RMT_TRY(const int passed, live.map("rmt_passed"));
-    if (!actuator->ring_ || ring_buffer__add(actuator->ring_, passed, on_passed, actuator.get()) != 0)
+    if (!actuator->ring_)
         return fail(ErrorKind::Environment, "cannot read the ring buffer of '" + live.name() + "': " + std::strerror(errno), {}, errno);
+    if (options.trail) {
+        RMT_TRY(actuator->evictor_, Evictor::start(live, options.trail));
+    }
     return actuator;
 }
 
 Actuator::~Actuator() { ring_buffer__free(ring_); }
 
 Result<void> Actuator::poll(int timeout_ms) {
-    int n = ring_buffer__poll(ring_, timeout_ms);
-    // `rmt_passed` wakes nobody by itself.
-    if (n >= 0) n = ring_buffer__consume(ring_);
+    const int n = ring_buffer__poll(ring_, timeout_ms);
+    if (evictor_) figures_.evicted = evictor_->evicted();
     if (n < 0 && n != -EINTR)
         return fail(ErrorKind::Environment, std::string("cannot read the ring buffer: ") + std::strerror(-n), {}, -n);
     return {};
@@ -69,7 +69,7 @@ int Actuator::on_record(void* context, void* data, size_t size) {
 Target* Actuator::find_target(uint32_t tgid) {
     const auto it = targets_.find(tgid);
     if (it != targets_.end()) return &it->second;
-    auto target = Target::open(tgid, options_.trail);
+    auto target = Target::open(tgid);
     if (!target) return nullptr;
     if (targets_.size() >= kMaxTargets) targets_.clear();  // of processes that have long gone, mostly
     return &targets_.emplace(tgid, std::move(*target)).first->second;
@@ -80,47 +80,7 @@ Actuator::Cgroup* Actuator::find_cgroup(uint64_t id) {
     if (it != cgroups_.end()) return &it->second;
     auto found = MemoryCgroup::from_id(id);
     if (!found) return nullptr;
-    return &cgroups_.emplace(id, Cgroup{*found, 0, 0, false, nullptr}).first->second;
-}
-
-// Close to its limit: within 1/16, so that eviction begins before the kernel has to reclaim on its own.
-bool Actuator::is_tight(Cgroup& cgroup, uint64_t now_ns) {
-    if (cgroup.checked_ns && now_ns - cgroup.checked_ns < kCheckNs) return cgroup.tight;
-    cgroup.checked_ns = now_ns;
-    const auto limit = cgroup.cgroup.limit_bytes();
-    cgroup.tight = limit && cgroup.cgroup.usage_bytes() > *limit - *limit / 16;
-    return cgroup.tight;
-}
-
-int Actuator::on_passed(void* context, void* data, size_t size) {
-    auto* self = static_cast<Actuator*>(context);
-    rmt_passed passed;
-    if (size < sizeof(passed)) return 0;
-    std::memcpy(&passed, data, sizeof(passed));
-    if (self->options_.trail) self->evict_behind(passed);
-    return 0;
-}
-
-// Where little was asked for there is no stream to make room for, and the kernel's own choice of victims is the better one.
-void Actuator::evict_behind(const rmt_passed& passed) {
-    Target* target = find_target(passed.tgid);
-    Cgroup* cgroup = find_cgroup(passed.cgroup);
-    if (!target || !cgroup) return;
-    for (const uint64_t page : passed.page) target->trail().touch(page);
-    const bool evict = target->asked() * 4 >= RMT_PASSED_PAGES && is_tight(*cgroup, monotonic_ns());
-    target->asked() = 0;
-    for (;;) {
-        std::vector<uint64_t> pages = target->trail().take(RMT_PASSED_PAGES, evict);
-        if (pages.empty()) return;
-        if (!evict) continue;
-        const int calls = target->advise(pages, MADV_PAGEOUT);
-        if (calls < 0) {
-            targets_.erase(passed.tgid);
-            return;
-        }
-        figures_.calls += static_cast<uint64_t>(calls);
-        figures_.evicted += pages.size();
-    }
+    return &cgroups_.emplace(id, Cgroup{*found, nullptr}).first->second;
 }
 
 void Actuator::carry_out(const rmt_action& action) {
@@ -155,7 +115,6 @@ void Actuator::carry_out(const rmt_action& action) {
             return;
         }
         figures_.calls += static_cast<uint64_t>(calls);
-        target->asked() += pages.size();
     }
     figures_.busy_ns += monotonic_ns() - began;
 }

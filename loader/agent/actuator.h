@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a policy of domain mm decides, carried out: takes records from the ring buffer `rmt_actions`, prefetches with
-// process_madvise(MADV_WILLNEED), and pages out behind the stream.
-//
-// Why page out: on kernels up to 6.18 a prefetch that has to reclaim first keeps the swap entry half done, and a fault
-// that meets it sleeps a whole jiffy (4 ms at HZ=250). Pages that the stream has passed (ring buffer `rmt_passed`) are
-// evicted early, so that a prefetch finds room without reclaim. Only touched pages are: what was merely asked for is still
-// to be used.
+// process_madvise(MADV_WILLNEED); an Evictor makes room behind the streams.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "loader/agent/evictor.h"
 #include "loader/agent/file_worker.h"
 #include "loader/agent/target.h"
 #include "loader/live.h"
@@ -52,9 +48,6 @@ public:
 private:
     struct Cgroup {
         MemoryCgroup cgroup;
-        uint64_t limit = 0;          // bytes, 0: none
-        uint64_t checked_ns = 0;
-        bool tight = false;          // usage close to the limit
         std::unique_ptr<FileWorker> worker;
     };
 
@@ -63,14 +56,12 @@ private:
     void carry_out(const rmt_action& action);
     Target* find_target(uint32_t tgid);
     Cgroup* find_cgroup(uint64_t id);
-    bool is_tight(Cgroup& cgroup, uint64_t now_ns);
-    static int on_passed(void* context, void* data, size_t size);
-    void evict_behind(const rmt_passed& passed);
 
     const LivePolicy& live_;
     ActuatorOptions options_;
     ActuatorFigures figures_;
     ring_buffer* ring_ = nullptr;
+    std::unique_ptr<Evictor> evictor_;
     std::map<uint32_t, Target> targets_;
     std::map<uint64_t, Cgroup> cgroups_;
 };

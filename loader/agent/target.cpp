@@ -19,8 +19,8 @@ constexpr uint64_t kRereadNs = 50'000'000;
 constexpr size_t kMaxVectors = 1024;  // UIO_MAXIOV
 }  // namespace
 
-std::optional<Target> Target::open(uint32_t tgid, size_t trail) {
-    Target target(trail);
+std::optional<Target> Target::open(uint32_t tgid) {
+    Target target;
     target.tgid_ = tgid;
     target.pidfd_ = Fd(static_cast<int>(syscall(SYS_pidfd_open, tgid, 0)));
     if (!target.pidfd_) return std::nullopt;

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
-// One process whose pages are prefetched: its pidfd, its mappings (to keep requests inside the faulting one), and the trail
-// of pages that its stream has passed.
+// One process whose pages are prefetched or evicted: its pidfd, and its mappings, to keep requests inside the faulting one.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <vector>
 
-#include "loader/agent/trail.h"
 #include "loader/fd.h"
 
 namespace rmt::load {
@@ -19,7 +17,7 @@ struct PageRange {
 class Target {
 public:
     // Nothing when the process has gone.
-    static std::optional<Target> open(uint32_t tgid, size_t trail = 0);
+    static std::optional<Target> open(uint32_t tgid);
 
     // The mapping that holds `page`, read from /proc/PID/maps; asked anew when it is not known, at most every 50 ms.
     std::optional<PageRange> mapping(uint64_t page, uint64_t now_ns);
@@ -28,20 +26,14 @@ public:
     // Returns the number of system calls, or a negative errno when the process has gone.
     int advise(std::vector<uint64_t>& pages, int advice) const;
 
-    Trail& trail() { return trail_; }
-    // Pages asked for since the last look.
-    uint64_t& asked() { return asked_; }
 
 private:
-    explicit Target(size_t trail) : trail_(trail) {}
     void read_mappings();
 
     uint32_t tgid_ = 0;
     Fd pidfd_;
     std::vector<PageRange> mappings_;  // sorted
     uint64_t read_at_ns_ = 0;
-    Trail trail_;
-    uint64_t asked_ = 0;
 };
 
 }  // namespace rmt::load

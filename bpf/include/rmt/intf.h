@@ -124,7 +124,7 @@ RMT_SIZE(struct rmt_action, RMT_ACTION_HEADER + 8 * RMT_MAX_PAGES);
 
 struct rmt_passed {
 	__u32 tgid;
-	__u32 pad;
+	__u32 asked;                  /* pages handed to the agent for this thread since its last such record */
 	__u64 cgroup;
 	__u64 page[RMT_PASSED_PAGES]; /* in the order of their touches */
 };
