@@ -103,6 +103,7 @@ Result<void> LivePolicy::set_mode(rmt_mode mode) const {
 Result<void> LivePolicy::add_cgroup(uint64_t id) const {
     RMT_TRY(const int scope, map("rmt_scope"));
     const rmt_cgroup fresh = {};
+    ctl_->scope_bits[id / 64 % (RMT_SCOPE_BITS / 64)] |= uint64_t{1} << (id % 64);  // stays when the cgroup goes: a hint only
     if (bpf_map_update_elem(scope, &id, &fresh, BPF_NOEXIST) == 0) return {};
     if (errno == EEXIST) return fail(ErrorKind::Conflict, "policy '" + name_ + "' is attached to this cgroup already");
     return system_error("cannot attach policy '" + name_ + "' to the cgroup");

@@ -160,6 +160,9 @@ namespace {
 
 // The cgroups of the policy that is about to go, for the one that comes. Figures begin anew.
 Result<void> carry_scope(const std::string& from, const bpf_object* to) {
+    const __u32 zero = 0;
+    rmt_ctl ctl = {};
+    if (bpf_map_lookup_elem(map_fd(to, "rmt_ctl"), &zero, &ctl) != 0) return kernel_error("cannot read rmt_ctl", errno);
     Fd old(bpf_obj_get((from + "/rmt_scope").c_str()));
     if (!old) return kernel_error("cannot open the scope of the loaded policy", errno);
     const rmt_cgroup fresh = {};
@@ -168,7 +171,9 @@ Result<void> carry_scope(const std::string& from, const bpf_object* to) {
         key = next;
         if (bpf_map_update_elem(map_fd(to, "rmt_scope"), &key, &fresh, BPF_NOEXIST) != 0)
             return kernel_error("cannot attach the new policy to a cgroup of the old one", errno);
+        ctl.scope_bits[key / 64 % (RMT_SCOPE_BITS / 64)] |= uint64_t{1} << (key % 64);
     }
+    if (bpf_map_update_elem(map_fd(to, "rmt_ctl"), &zero, &ctl, BPF_ANY) != 0) return kernel_error("cannot set rmt_ctl", errno);
     return {};
 }
 

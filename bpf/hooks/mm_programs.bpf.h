@@ -32,11 +32,13 @@ static __always_inline struct rmt_task *rmt_scope_task(struct task_struct *task,
 	struct rmt_task *t;
 	struct rmt_ctl *ctl;
 
+	ctl = rmt_get_ctl();
+	if (!ctl || !(ctl->scope_bits[id / 64 & (RMT_SCOPE_BITS / 64 - 1)] >> (id & 63) & 1))
+		return NULL;
 	*cg = bpf_map_lookup_elem(&rmt_scope, &id);
 	if (!*cg)
 		return NULL;
-	ctl = rmt_get_ctl();
-	if (!ctl || ctl->mode == RMT_MODE_OFF || rmt_is_agent(task, ctl))
+	if (ctl->mode == RMT_MODE_OFF || rmt_is_agent(task, ctl))
 		return NULL;
 	t = bpf_task_storage_get(&rmt_tasks, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!t) {

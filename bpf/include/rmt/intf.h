@@ -25,6 +25,8 @@ enum rmt_mode {
 	RMT_MODE_ENFORCE = 2, /* decides and acts */
 };
 
+#define RMT_SCOPE_BITS 1024
+
 struct rmt_ctl {
 	__u32 mode;         /* enum rmt_mode */
 	__u32 agent_tgid;   /* process that acts outside the kernel; its own faults are never events. 0: none */
@@ -35,8 +37,9 @@ struct rmt_ctl {
 	__u64 direct_map;   /* kernel's virtual address of physical page 0, found by rmt_calibrate; 0: unknown */
 	__u32 pt_levels;    /* page-table levels, 4 or 5 */
 	__u32 pad;
+	__u64 scope_bits[RMT_SCOPE_BITS / 64]; /* bit (id % RMT_SCOPE_BITS) of each attached cgroup: others leave at once */
 };
-RMT_SIZE(struct rmt_ctl, 48);
+RMT_SIZE(struct rmt_ctl, 48 + RMT_SCOPE_BITS / 8);
 
 #define RMT_AGENT_DEAD_NS 1000000000ull
 
