@@ -20,7 +20,7 @@ using namespace rmt::test;
 
 namespace {
 
-// Smaller limits than this can meet the OOM killer whatever prefetches: after refaults all of the memory is on the active list.
+// With smaller limits prefetching can meet the OOM killer (docs/operations.md).
 constexpr uint64_t kLimitMib = 64, kFootprintMib = 112;
 
 rmt_cgroup figures(const load::LivePolicy& live) {
