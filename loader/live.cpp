@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include "loader/bpffs.h"
 #include "loader/cgroup.h"
@@ -70,6 +71,15 @@ Result<LivePolicy> LivePolicy::open(const std::string& name) {
     if (page == MAP_FAILED) return system_error("cannot map rmt_ctl of '" + name + "'");
     live.ctl_ = static_cast<rmt_ctl*>(page);
     return live;
+}
+
+const char* mode_name(uint32_t mode) { return mode == RMT_MODE_ENFORCE ? "enforce" : mode == RMT_MODE_SHADOW ? "shadow" : "off"; }
+
+bool LivePolicy::has_agent() const {
+    timespec now = {};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const uint64_t beat = ctl_->agent_beat;
+    return beat && static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec) - beat < RMT_AGENT_DEAD_NS;
 }
 
 Result<std::string> LivePolicy::object_digest() const {

@@ -28,6 +28,8 @@ struct TableState {
 
 const char* stat_name(rmt_stat stat);  // "shadow_hit"; empty for an unused number
 
+const char* mode_name(uint32_t mode);    // "enforce"
+
 class LivePolicy {
 public:
     // NotFound when no such policy is loaded; Permission; Input when its pins are of another version.
@@ -40,6 +42,8 @@ public:
     const std::string& name() const { return name_; }
     const Manifest& manifest() const { return manifest_; }
     volatile rmt_ctl& ctl() const { return *ctl_; }  // shared memory with the programs
+
+    bool has_agent() const;  // one that gave a sign of life within RMT_AGENT_DEAD_NS
 
     Result<std::string> object_digest() const;
 

@@ -100,13 +100,6 @@ void warn_about(const Output& out, const LivePolicy& live, const Attached& attac
     }
 }
 
-const char* mode_name(uint32_t mode) { return mode == RMT_MODE_ENFORCE ? "enforce" : mode == RMT_MODE_SHADOW ? "shadow" : "off"; }
-
-bool has_agent(const LivePolicy& live) {
-    const uint64_t beat = live.ctl().agent_beat;
-    return beat && load::monotonic_ns() - beat < RMT_AGENT_DEAD_NS;
-}
-
 bool unchanged(const Package& package, const load::LoadRequest& request) {
     auto live = LivePolicy::open(request.manifest.policy);
     if (!live || !(live->manifest() == request.manifest)) return false;
@@ -151,15 +144,15 @@ int cmd_apply(const Output& out, const PolicyArgs& args, const std::vector<std::
     if (out.json) {
         Json list = Json::array();
         for (const load::CgroupFigures& c : scope) list.push_back({{"id", c.id}, {"path", c.path}});
-        out.document("apply", {{"policy", live.name()}, {"changed", !same}, {"hooks", hooks}, {"mode", mode_name(live.ctl().mode)}, {"cgroups", list}});
+        out.document("apply", {{"policy", live.name()}, {"changed", !same}, {"hooks", hooks}, {"mode", load::mode_name(live.ctl().mode)}, {"cgroups", list}});
         return kOk;
     }
     out.print(fmt::format("{}: {}, mode {}, attached to {} cgroup{}", live.name(), same ? "unchanged" : "loaded (" + hooks + " hooks)",
-                          mode_name(live.ctl().mode), scope.size(), scope.size() == 1 ? "" : "s"));
+                          load::mode_name(live.ctl().mode), scope.size(), scope.size() == 1 ? "" : "s"));
     if (careful && !same)
         out.say("note: a policy with a model starts in shadow the first time on a host; let it act with: rmt-load mode " + live.name() + " enforce");
     warn_about(out, live, attached);
-    if (!has_agent(live)) out.say("note: no agent is running, so nothing is prefetched; start it with: rmt-agent " + live.name());
+    if (!live.has_agent()) out.say("note: no agent is running, so nothing is prefetched; start it with: rmt-agent " + live.name());
     return kOk;
 }
 
@@ -197,10 +190,10 @@ int cmd_mode(const Output& out, const std::string& policy, const std::string& te
         RMT_CLI_CHECK(live.set_mode(mode));
     }
     if (out.json)
-        out.document("mode", {{"policy", policy}, {"mode", mode_name(live.ctl().mode)}, {"agent", has_agent(live)}});
+        out.document("mode", {{"policy", policy}, {"mode", load::mode_name(live.ctl().mode)}, {"agent", live.has_agent()}});
     else
-        out.print(policy + ": mode " + mode_name(live.ctl().mode));
-    if (live.ctl().mode == RMT_MODE_ENFORCE && !has_agent(live))
+        out.print(policy + ": mode " + load::mode_name(live.ctl().mode));
+    if (live.ctl().mode == RMT_MODE_ENFORCE && !live.has_agent())
         out.say("note: no agent is running, so nothing is prefetched; start it with: rmt-agent " + policy);
     return kOk;
 }

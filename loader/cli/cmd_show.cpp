@@ -16,13 +16,6 @@ namespace {
 using load::CgroupFigures;
 using load::LivePolicy;
 
-const char* mode_name(uint32_t mode) { return mode == RMT_MODE_ENFORCE ? "enforce" : mode == RMT_MODE_SHADOW ? "shadow" : "off"; }
-
-bool agent_alive(const LivePolicy& live) {
-    const uint64_t beat = live.ctl().agent_beat;
-    return beat && load::monotonic_ns() - beat < RMT_AGENT_DEAD_NS;
-}
-
 double ratio(uint64_t part, uint64_t whole) { return whole ? static_cast<double>(part) / static_cast<double>(whole) : 0; }
 
 // Definitions of docs/operations.md: hits and misses are faults; accuracy is of pages really read.
@@ -107,11 +100,11 @@ int stats_once(const Output& out, const std::string& policy) {
     if (out.json) {
         Json list = Json::array();
         for (const CgroupFigures& c : cgroups) list.push_back(cgroup_json(c));
-        out.document("stats", {{"policy", policy}, {"mode", mode_name(live.ctl().mode)}, {"agent", agent_alive(live)}, {"cgroups", list},
+        out.document("stats", {{"policy", policy}, {"mode", load::mode_name(live.ctl().mode)}, {"agent", live.has_agent()}, {"cgroups", list},
                                {"tables", tables}, {"models", models}});
         return kOk;
     }
-    std::string text = fmt::format("{}   mode {}   agent {}\n", policy, mode_name(live.ctl().mode), agent_alive(live) ? "acting" : "not running");
+    std::string text = fmt::format("{}   mode {}   agent {}\n", policy, load::mode_name(live.ctl().mode), live.has_agent() ? "acting" : "not running");
     for (const CgroupFigures& c : cgroups) text += cgroup_text(c);
     if (cgroups.empty()) text += "no cgroup is attached\n";
     for (const Json& table : tables) {
@@ -142,10 +135,10 @@ int cmd_list(const Output& out) {
         }
         auto cgroups = live->cgroups();
         const size_t n = cgroups ? cgroups->size() : 0;
-        list.push_back({{"policy", name}, {"domain", live->manifest().domain}, {"mode", mode_name(live->ctl().mode)}, {"agent", agent_alive(*live)},
+        list.push_back({{"policy", name}, {"domain", live->manifest().domain}, {"mode", load::mode_name(live->ctl().mode)}, {"agent", live->has_agent()},
                         {"cgroups", n}});
-        text += fmt::format("{:<24} {:<6} {:<8} {:<10} {:>3} cgroup{}   {}\n", name, live->manifest().domain, mode_name(live->ctl().mode),
-                            agent_alive(*live) ? "acting" : "no agent", n, n == 1 ? " " : "s", live->manifest().description);
+        text += fmt::format("{:<24} {:<6} {:<8} {:<10} {:>3} cgroup{}   {}\n", name, live->manifest().domain, load::mode_name(live->ctl().mode),
+                            live->has_agent() ? "acting" : "no agent", n, n == 1 ? " " : "s", live->manifest().description);
     }
     if (out.json)
         out.document("list", {{"policies", list}});
@@ -165,7 +158,7 @@ int cmd_show(const Output& out, const std::string& policy) {
         out.document("show", {{"policy", policy}, {"manifest", Json::parse(to_json(m))}, {"tables", tables}, {"models", models}});
         return kOk;
     }
-    std::string text = fmt::format("{}: {}\n  from {}, domain {}, mode {}\n", policy, m.description, m.source, m.domain, mode_name(live.ctl().mode));
+    std::string text = fmt::format("{}: {}\n  from {}, domain {}, mode {}\n", policy, m.description, m.source, m.domain, load::mode_name(live.ctl().mode));
     text += fmt::format("  limit  {} pages per event, {} pages per {}, cost {}\n", m.limits.prefetch_per_event, m.limits.prefetch_rate,
                         format_ns(static_cast<double>(m.limits.prefetch_window_ns)), format_ns(static_cast<double>(m.limits.cost_ns)));
     if (m.limits.breach)
