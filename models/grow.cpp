@@ -175,18 +175,19 @@ private:
 template <class Criterion>
 class Grower {
 public:
-    explicit Grower(const GrowInput& input) : in_(input), criterion_(input), order_(input.columns[0].code.size()) {
+    explicit Grower(const GrowInput& input)
+        : in_(input), criterion_(input), order_(input.columns[0].code.size()), gain_(input.columns.size()) {
         std::iota(order_.begin(), order_.end(), 0u);
     }
 
-    Tree grow() {
+    Grown grow() {
         open_leaf(0, order_.size(), 0);
         while (!queue_.empty() && tree_.size() + 2 <= in_.limits.max_nodes) {
             Candidate best = queue_.top();
             queue_.pop();
             divide(best);
         }
-        return merge_equal_leaves(tree_);
+        return {merge_equal_leaves(std::move(tree_)), std::move(gain_)};
     }
 
 private:
@@ -217,6 +218,7 @@ private:
         auto cut = static_cast<size_t>(middle - order_.begin());
         int32_t left = open_leaf(c.begin, cut, c.depth + 1);
         int32_t right = open_leaf(cut, c.end, c.depth + 1);
+        gain_[c.split.column] += c.split.gain;
         tree_.feature[c.node] = static_cast<int32_t>(c.split.column);
         tree_.threshold[c.node] = column.threshold(c.split.left_bin, c.split.right_bin);
         tree_.left[c.node] = left;
@@ -224,44 +226,43 @@ private:
         tree_.value[c.node] = 0;
     }
 
-    // A split both of whose sides answer the same decides nothing. Children lie behind their parents, so one backward pass
-    // sees them first.
-    static Tree merge_equal_leaves(Tree tree) {
-        for (size_t node = tree.size(); node-- > 0;) {
-            if (tree.is_leaf(node)) continue;
-            int32_t left = tree.left[node], right = tree.right[node];
-            if (!tree.is_leaf(left) || !tree.is_leaf(right) || tree.value[left] != tree.value[right]) continue;
-            tree.value[node] = tree.value[left];
-            tree.left[node] = tree.right[node] = tree.feature[node] = -1;
-            tree.threshold[node] = 0;
-        }
-        Tree packed;
-        copy(tree, 0, packed);
-        return packed;
-    }
-
-    static int32_t copy(const Tree& from, int32_t node, Tree& to) {  // depth <= 16
-        int32_t at = to.add_leaf(from.value[node]);
-        if (from.is_leaf(node)) return at;
-        to.feature[at] = from.feature[node];
-        to.threshold[at] = from.threshold[node];
-        int32_t left = copy(from, from.left[node], to);
-        int32_t right = copy(from, from.right[node], to);
-        to.left[at] = left;
-        to.right[at] = right;
-        return at;
-    }
-
     const GrowInput& in_;
     Criterion criterion_;
     std::vector<uint32_t> order_;  // rows; each leaf owns a run of it
     Tree tree_;
+    std::vector<double> gain_;
     std::priority_queue<Candidate> queue_;
 };
 
+int32_t copy_reached(const Tree& from, int32_t node, Tree& to) {  // depth <= 16
+    int32_t at = to.add_leaf(from.value[node]);
+    if (from.is_leaf(node)) return at;
+    to.feature[at] = from.feature[node];
+    to.threshold[at] = from.threshold[node];
+    int32_t left = copy_reached(from, from.left[node], to);
+    int32_t right = copy_reached(from, from.right[node], to);
+    to.left[at] = left;
+    to.right[at] = right;
+    return at;
+}
+
 }  // namespace
 
-Tree grow_classifier(const GrowInput& input) { return Grower<Gini>(input).grow(); }
-Tree grow_regressor(const GrowInput& input) { return Grower<SquaredError>(input).grow(); }
+Tree merge_equal_leaves(Tree tree) {
+    for (size_t node = tree.size(); node-- > 0;) {  // children lie behind their parents: one backward pass sees them first
+        if (tree.is_leaf(node)) continue;
+        int32_t left = tree.left[node], right = tree.right[node];
+        if (!tree.is_leaf(left) || !tree.is_leaf(right) || tree.value[left] != tree.value[right]) continue;
+        tree.value[node] = tree.value[left];
+        tree.left[node] = tree.right[node] = tree.feature[node] = -1;
+        tree.threshold[node] = 0;
+    }
+    Tree packed;
+    copy_reached(tree, 0, packed);
+    return packed;
+}
+
+Grown grow_classifier(const GrowInput& input) { return Grower<Gini>(input).grow(); }
+Grown grow_regressor(const GrowInput& input) { return Grower<SquaredError>(input).grow(); }
 
 }  // namespace rmt::models

@@ -29,7 +29,15 @@ struct GrowInput {
     int32_t min_value = 0, max_value = 0;
 };
 
-Tree grow_classifier(const GrowInput& input);  // Gini impurity
-Tree grow_regressor(const GrowInput& input);   // squared error
+struct Grown {
+    Tree tree;
+    std::vector<double> gain;  // of each column, in the criterion's unit
+};
+
+Grown grow_classifier(const GrowInput& input);  // Gini impurity
+Grown grow_regressor(const GrowInput& input);   // squared error
+
+// A split both of whose sides answer the same decides nothing: without those, and packed, parents before children.
+Tree merge_equal_leaves(Tree tree);
 
 }  // namespace rmt::models

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,15 @@ enum class Task { Classify, Regress };
 // Which rows are kept apart to measure on. Blocks: runs of neighbouring rows, chosen at random, so that every phase of a
 // workload is in both parts but near-copies of a row are not. Tail: the newest rows.
 enum class Holdout { Blocks, Tail };
+
+struct Progress {
+    size_t done = 0, total = 0;  // rounds
+    double loss = 0;             // on the rows that training looks at
+    double held_out_loss = 0;    // on the rows that decide when to stop; 0 when there are none
+};
+
+// Called after every round; false ends the training with what there is.
+using ProgressCallback = std::function<bool(const Progress&)>;
 
 struct TrainOptions {
     std::string name = "model";
@@ -41,6 +51,18 @@ struct TrainOptions {
     double holdout = 0.2;                                           // share of the rows, 0..0.9
     Holdout split = Holdout::Blocks;
     uint64_t seed = 1;
+    std::vector<std::string> use;  // the inputs that may be split on; empty: all. The others stay inputs of the model
+    ProgressCallback progress;     // of trainers that make several trees
+};
+
+struct ClassScore {
+    int64_t label = 0;
+    size_t rows = 0;      // that have the label
+    size_t answered = 0;  // that the model says have it
+    size_t correct = 0;   // both
+
+    double precision() const { return answered ? static_cast<double>(correct) / static_cast<double>(answered) : 0; }
+    double recall() const { return rows ? static_cast<double>(correct) / static_cast<double>(rows) : 0; }
 };
 
 struct Evaluation {
@@ -51,6 +73,7 @@ struct Evaluation {
     size_t correct_answered = 0;
     size_t majority = 0;                            // rows with the most frequent label: what a constant would get right
     double absolute_error = 0, baseline_error = 0;  // sums of |answer - label|, |mean label - label|
+    std::vector<ClassScore> classes;                // the 64 most frequent labels and answers, most frequent first
 
     double accuracy() const { return rows ? static_cast<double>(correct) / static_cast<double>(rows) : 0; }
     double precision() const { return answered ? static_cast<double>(correct_answered) / static_cast<double>(answered) : 0; }
@@ -60,12 +83,15 @@ struct Evaluation {
 
 struct TrainReport {
     Model model;                         // checked and sealed
-    size_t rows_used = 0;                // to grow the tree
+    size_t rows_used = 0;                // to grow the trees
     size_t rows_dropped = 0;             // an input outside -2^30..2^30
     size_t labels_kept = 0;              // Classify
     double label_share = 0;              // of the training rows that have a label that was kept
     std::vector<uint32_t> holdout_rows;  // of the data set
     Evaluation holdout;                  // on those rows
+    std::vector<double> importance;      // of each input: its share of what the splits gained
+    size_t rounds = 0;                   // boosting: kept; 1 for a single tree
+    double leaf_bound = 0;               // the sum of the leaves differs by at most this from that of the unrounded ones
 };
 
 // Errors: Input M0302 (column), M0304 (too few rows), M0305 (an option).
