@@ -141,6 +141,10 @@ uint32_t value_size(const ModelClass& shape) { return static_cast<uint32_t>(RMT_
 
 Result<std::vector<uint8_t>> lower_model(const Model& model, const ModelClass& shape, uint32_t version) {
     RMT_CHECK(check_model(model));
+    for (const ModelInput& input : model.inputs)
+        if (input.missing) return model_error("M0110", "", "missing values are not lowered yet");
+    if (model.kind == ModelKind::Oblivious || !model.sets.empty() || model.link == Link::Argmax || model.inputs.size() > RMT_MAX_INPUTS)
+        return model_error("M0110", "", "not lowered yet");
     RMT_CHECK(check_fits(model, shape));
     std::vector<uint32_t> roots;
     std::vector<rmt_model_node> nodes;

@@ -16,15 +16,36 @@ constexpr size_t kMaxSamples = 1024;
 
 // ---- writing ----------------------------------------------------------------------------------------------------------
 
+// Keys that came after the first artefacts are written where they say something: old artefacts keep their digest.
 Json tree_json(const Tree& tree) {
-    return {{"feature", tree.feature}, {"threshold", tree.threshold}, {"left", tree.left}, {"right", tree.right}, {"value", tree.value}};
+    Json json = {{"feature", tree.feature}, {"threshold", tree.threshold}, {"left", tree.left}, {"right", tree.right}, {"value", tree.value}};
+    if (!tree.default_left.empty()) json["default_left"] = tree.default_left;
+    if (tree.output != 0) json["output"] = tree.output;
+    return json;
+}
+
+Json input_json(const ModelInput& input) {
+    Json json = {{"name", input.name}, {"type", input.type}, {"trained_range", {input.min, input.max}}};
+    if (input.missing) json["missing"] = *input.missing;
+    if (input.fraction_bits != 0) json["fraction_bits"] = input.fraction_bits;
+    return json;
+}
+
+bool may_miss(const Model& model) {
+    return std::any_of(model.inputs.begin(), model.inputs.end(), [](const ModelInput& input) { return input.missing.has_value(); });
+}
+
+Json fixed_point_json(const Model& model) {
+    if (model.more_bases.empty()) return {{"shift", model.shift}, {"base", model.base}};
+    Json bases = Json::array();
+    for (size_t k = 0; k < model_outputs(model); k++) bases.push_back(base_of(model, k));
+    return {{"shift", model.shift}, {"bases", bases}};
 }
 
 // Everything but the trees and the digest.
 Json head_json(const Model& model) {
     Json inputs = Json::array();
-    for (const ModelInput& input : model.inputs)
-        inputs.push_back({{"name", input.name}, {"type", input.type}, {"trained_range", {input.min, input.max}}});
+    for (const ModelInput& input : model.inputs) inputs.push_back(input_json(input));
     Json output = {
         {"kind", output_kind_name(model.output.kind)}, {"type", model.output.type}, {"range", {model.output.min, model.output.max}}};
     if (!model.output.classes.empty()) {
@@ -33,17 +54,24 @@ Json head_json(const Model& model) {
     }
     Json outputs = Json::array();
     for (const auto& answer : model.samples.outputs) outputs.push_back(answer ? Json(*answer) : Json(nullptr));
-    return {{"rmt_model", 1},
-            {"name", model.name},
-            {"kind", model.kind == ModelKind::Tree ? "tree" : "forest"},
-            {"inputs", inputs},
-            {"compare", "le"},
-            {"missing", "reject"},
-            {"output", output},
-            {"link", model.link == Link::Round ? "round" : "positive"},
-            {"fixed_point", {{"shift", model.shift}, {"base", model.base}}},
-            {"provenance", model.provenance},
-            {"samples", {{"inputs", model.samples.inputs}, {"outputs", outputs}}}};
+    Json json = {{"rmt_model", 1},
+                 {"name", model.name},
+                 {"kind", model_kind_name(model.kind)},
+                 {"inputs", inputs},
+                 {"compare", "le"},
+                 {"missing", may_miss(model) ? "default_side" : "reject"},
+                 {"output", output},
+                 {"link", link_name(model.link)},
+                 {"fixed_point", fixed_point_json(model)},
+                 {"provenance", model.provenance},
+                 {"samples", {{"inputs", model.samples.inputs}, {"outputs", outputs}}}};
+    if (!model.answers.empty()) json["answers"] = model.answers;
+    if (!model.sets.empty()) {
+        json["sets"] = Json::array();
+        for (const CategorySet& set : model.sets) json["sets"].push_back({{"input", set.input}, {"members", set.members}});
+    }
+    if (!model.origin.empty()) json["origin"] = model.origin;
+    return json;
 }
 
 // ---- reading ----------------------------------------------------------------------------------------------------------
@@ -51,8 +79,20 @@ Json head_json(const Model& model) {
 Result<void> expect_word(const Reader& document, const char* key, const char* word, const char* id, const char* hint) {
     RMT_TRY(Reader reader, document.at(key));
     RMT_TRY(std::string given, reader.as_string());
-    if (given != word) return model_error(id, reader.path(), "'" + given + "' given, only '" + word + "' is supported", hint);
+    if (given != word) return model_error(id, reader.path(), "'" + given + "' given, '" + word + "' was expected", hint);
     return {};
+}
+
+// One of the words, by its place.
+template <size_t N>
+Result<size_t> as_one_of(const Reader& reader, const char* const (&words)[N]) {
+    RMT_TRY(std::string given, reader.as_string());
+    std::string list;
+    for (size_t i = 0; i < N; i++) {
+        if (given == words[i]) return i;
+        list += (i > 0 ? ", " : "") + std::string(words[i]);
+    }
+    return model_error("M0102", reader.path(), "'" + given + "' given; one of " + list + " expected");
 }
 
 Result<std::pair<int64_t, int64_t>> read_range(const Reader& owner, const char* key) {
@@ -69,12 +109,19 @@ Result<std::vector<ModelInput>> read_inputs(const Reader& document) {
     std::vector<ModelInput> inputs;
     for (size_t i = 0; i < size; i++) {
         RMT_TRY(Reader reader, array.at(i));
-        RMT_CHECK(reader.only_keys({"name", "type", "trained_range"}));
+        RMT_CHECK(reader.only_keys({"name", "type", "trained_range", "missing", "fraction_bits"}));
         ModelInput input;
         RMT_TRY(input.name, reader.string_at("name"));
         RMT_TRY(input.type, reader.string_at("type"));
         RMT_TRY(auto range, read_range(reader, "trained_range"));
         std::tie(input.min, input.max) = range;
+        if (reader.find("missing")) {
+            RMT_TRY(input.missing, reader.int_at("missing", INT32_MIN, INT32_MAX));
+        }
+        if (reader.find("fraction_bits")) {
+            RMT_TRY(int64_t bits, reader.int_at("fraction_bits", 0, 30));
+            input.fraction_bits = static_cast<uint32_t>(bits);
+        }
         inputs.push_back(std::move(input));
     }
     return inputs;
@@ -84,15 +131,9 @@ Result<ModelOutput> read_output(const Reader& document) {
     RMT_TRY(Reader reader, document.at("output"));
     RMT_CHECK(reader.only_keys({"kind", "type", "range", "classes"}));
     ModelOutput output;
-    RMT_TRY(std::string kind, reader.string_at("kind"));
-    if (kind == "value")
-        output.kind = OutputKind::Value;
-    else if (kind == "class")
-        output.kind = OutputKind::Class;
-    else if (kind == "score")
-        output.kind = OutputKind::Score;
-    else
-        return model_error("M0102", reader.path() + "/kind", "'" + kind + "' given; one of value, class, score expected");
+    RMT_TRY(Reader kind, reader.at("kind"));
+    RMT_TRY(size_t which, as_one_of(kind, {"value", "class", "score"}));
+    output.kind = static_cast<OutputKind>(which);
     RMT_TRY(output.type, reader.string_at("type"));
     RMT_TRY(auto range, read_range(reader, "range"));
     std::tie(output.min, output.max) = range;
@@ -122,13 +163,21 @@ Result<std::vector<Tree>> read_trees(const Reader& document) {
     std::vector<Tree> trees;
     for (size_t i = 0; i < size; i++) {
         RMT_TRY(Reader reader, array.at(i));
-        RMT_CHECK(reader.only_keys({"feature", "threshold", "left", "right", "value"}));
+        RMT_CHECK(reader.only_keys({"feature", "threshold", "left", "right", "value", "default_left", "output"}));
         Tree tree;
         RMT_TRY(tree.feature, read_array(reader, "feature"));
         RMT_TRY(tree.threshold, read_array(reader, "threshold"));
         RMT_TRY(tree.left, read_array(reader, "left"));
         RMT_TRY(tree.right, read_array(reader, "right"));
         RMT_TRY(tree.value, read_array(reader, "value"));
+        if (auto sides = reader.find("default_left")) {
+            RMT_TRY(auto numbers, sides->as_ints(0, 1));
+            tree.default_left.assign(numbers.begin(), numbers.end());
+        }
+        if (reader.find("output")) {
+            RMT_TRY(int64_t output, reader.int_at("output", 0, INT32_MAX));
+            tree.output = static_cast<int32_t>(output);
+        }
         trees.push_back(std::move(tree));
     }
     return trees;
@@ -162,21 +211,54 @@ Result<Samples> read_samples(const Reader& document) {
     return samples;
 }
 
-Result<void> read_rest(const Reader& document, Model& model) {
-    RMT_TRY(std::string kind, document.string_at("kind"));
-    if (kind != "tree" && kind != "forest") return model_error("M0102", "/kind", "'" + kind + "' given; one of tree, forest expected");
-    model.kind = kind == "tree" ? ModelKind::Tree : ModelKind::Forest;
-    if (auto link = document.find("link")) {
-        RMT_TRY(std::string word, link->as_string());
-        if (word != "round" && word != "positive")
-            return model_error("M0102", "/link", "'" + word + "' given; one of round, positive expected");
-        model.link = word == "round" ? Link::Round : Link::Positive;
+Result<void> read_fixed_point(const Reader& scale, Model& model) {
+    RMT_CHECK(scale.only_keys({"shift", "base", "bases"}));
+    RMT_TRY(int64_t shift, scale.int_at("shift", 0, 30));
+    model.shift = static_cast<uint32_t>(shift);
+    auto several = scale.find("bases");
+    if (!several) {
+        RMT_TRY(model.base, scale.int_at("base", -kAny, kAny));
+        return {};
     }
-    if (auto scale = document.find("fixed_point")) {
-        RMT_CHECK(scale->only_keys({"shift", "base"}));
-        RMT_TRY(int64_t shift, scale->int_at("shift", 0, 30));
-        model.shift = static_cast<uint32_t>(shift);
-        RMT_TRY(model.base, scale->int_at("base", -kAny, kAny));
+    RMT_TRY(auto bases, several->as_ints(-kAny, kAny));
+    if (bases.size() < 2 || scale.find("base"))
+        return model_error("M0102", several->path(), "one output has 'base', several have 'bases'");
+    model.base = bases[0];
+    model.more_bases.assign(bases.begin() + 1, bases.end());
+    return {};
+}
+
+Result<void> read_sets(const Reader& document, Model& model) {
+    auto array = document.find("sets");
+    if (!array) return {};
+    RMT_TRY(size_t size, array->array_size());
+    for (size_t i = 0; i < size; i++) {
+        RMT_TRY(Reader reader, array->at(i));
+        RMT_CHECK(reader.only_keys({"input", "members"}));
+        CategorySet set;
+        RMT_TRY(int64_t input, reader.int_at("input", 0, INT32_MAX));
+        set.input = static_cast<int32_t>(input);
+        RMT_TRY(set.members, read_array(reader, "members"));
+        model.sets.push_back(std::move(set));
+    }
+    return {};
+}
+
+Result<void> read_rest(const Reader& document, Model& model) {
+    RMT_TRY(Reader kind, document.at("kind"));
+    RMT_TRY(size_t which, as_one_of(kind, {"tree", "forest", "oblivious"}));
+    model.kind = static_cast<ModelKind>(which);
+    if (auto link = document.find("link")) {
+        RMT_TRY(which, as_one_of(*link, {"round", "positive", "argmax"}));
+        model.link = static_cast<Link>(which);
+    }
+    if (auto scale = document.find("fixed_point")) RMT_CHECK(read_fixed_point(*scale, model));
+    if (auto answers = document.find("answers")) {
+        RMT_TRY(model.answers, answers->as_ints(-kAny, kAny));
+    }
+    RMT_CHECK(read_sets(document, model));
+    if (auto origin = document.find("origin")) {
+        RMT_TRY(model.origin, origin->as_string());
     }
     if (auto provenance = document.find("provenance")) {
         if (!provenance->json().is_object()) return model_error("M0102", "/provenance", "an object of strings is expected");
@@ -214,13 +296,13 @@ Result<Model> parse_model(const std::string& json) {
         return model_error("M0105", "/rmt_model", "version " + describe(version.json()) + " given, version 1 is supported",
                            "use the rmt-load that wrote it, or a newer one");
     RMT_CHECK(document.only_keys({"rmt_model", "name", "kind", "inputs", "compare", "missing", "output", "link", "fixed_point", "trees",
-                                  "provenance", "samples", "digest"}));
+                                  "provenance", "samples", "digest", "answers", "sets", "origin"}));
     RMT_CHECK(expect_word(document, "compare", "le", "M0110", "export integer thresholds for which left means input <= threshold"));
-    RMT_CHECK(
-        expect_word(document, "missing", "reject", "M0110", "an input outside its trained range is answered by the policy's on_error"));
     Model model;
     RMT_TRY(model.name, document.string_at("name"));
     RMT_TRY(model.inputs, read_inputs(document));
+    RMT_CHECK(expect_word(document, "missing", may_miss(model) ? "default_side" : "reject", "M0110",
+                          "'default_side' when some input has a number for 'missing', else 'reject'"));
     RMT_TRY(model.output, read_output(document));
     RMT_CHECK(read_rest(document, model));
     RMT_TRY(model.trees, read_trees(document));
@@ -250,9 +332,9 @@ std::string to_json(const Model& model) {
     const Json head = head_json(model);
     auto dump = [](const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); };
     std::string text = "{\n";
-    for (const char* key :
-         {"rmt_model", "name", "kind", "inputs", "compare", "missing", "output", "link", "fixed_point", "provenance", "samples"})
-        text += "  \"" + std::string(key) + "\": " + dump(head[key]) + ",\n";
+    for (const char* key : {"rmt_model", "name", "kind", "inputs", "compare", "missing", "output", "link", "fixed_point", "answers", "sets",
+                            "provenance", "samples", "origin"})
+        if (head.contains(key)) text += "  \"" + std::string(key) + "\": " + dump(head[key]) + ",\n";
     text += "  \"trees\": [";
     for (size_t i = 0; i < model.trees.size(); i++) text += (i > 0 ? ",\n    " : "\n    ") + dump(tree_json(model.trees[i]));
     text += "\n  ],\n  \"digest\": " + dump(model.digest) + "\n}\n";

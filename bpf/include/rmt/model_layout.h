@@ -25,6 +25,8 @@
 #define RMT_MODEL_MAX (RMT_MODEL_LIMIT - 1)
 #define RMT_MODEL_SENTINEL RMT_MODEL_MIN
 
+#define RMT_MODEL_MAX_INPUTS 63     /* of a model that is not trained while it runs: those have RMT_MAX_INPUTS */
+#define RMT_MODEL_MAX_OUTPUTS 64
 #define RMT_MODEL_MAX_DEPTH 16
 #define RMT_MODEL_MAX_TREES 1024
 #define RMT_MODEL_MAX_NODES (1 << 20)

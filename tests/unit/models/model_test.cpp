@@ -114,6 +114,92 @@ TEST_CASE("artefact: what is wrong is refused with its place") {
     }
 }
 
+namespace {
+
+// Two inputs, one that may be missing, a set, three classes chosen by argmax.
+Model rich_model() {
+    Model model = small_model();
+    model.kind = ModelKind::Forest;
+    model.link = Link::Argmax;
+    model.inputs[0].missing = -11;
+    model.inputs[1].fraction_bits = 4;
+    model.sets = {{0, {-3, 5, 90}}};
+    model.output = {OutputKind::Class, "u8", 0, 7, {}};
+    model.answers = {7, 0, 3};
+    model.more_bases = {5, -5};
+    model.trees.assign(3, model.trees[0]);
+    for (int32_t k = 0; k < 3; k++) model.trees[k].output = k, model.trees[k].default_left = {1, 0, 0, 0, 0};
+    model.trees[1].feature[1] = 2, model.trees[1].threshold[1] = 0, model.trees[1].default_left[1] = 1;
+    model.origin = "{\"float_model\":1}";
+    model.samples = {};
+    seal(model);
+    return model;
+}
+
+// Complete, depth 2: x <= 3, then y <= -1.
+Model oblivious_model() {
+    Model model = small_model();
+    model.kind = ModelKind::Oblivious;
+    model.trees = {{{0, 1, 1, -1, -1, -1, -1}, {3, -1, -1, 0, 0, 0, 0}, {1, 3, 5, -1, -1, -1, -1}, {2, 4, 6, -1, -1, -1, -1}, {0, 0, 0, 1, 2, 3, 4}}};
+    model.samples = {};
+    seal(model);
+    return model;
+}
+
+}  // namespace
+
+TEST_CASE("artefact: missing values, sets, several outputs, oblivious trees: text and back") {
+    for (const Model& model : {rich_model(), oblivious_model()}) {
+        auto again = parse_model(to_json(model));
+        REQUIRE((again ? "" : again.error().message) == "");
+        CHECK(*again == model);
+    }
+    CHECK(to_json(small_model()).find("default_left") == std::string::npos);  // new keys only where they say something
+}
+
+TEST_CASE("artefact: what is wrong with missing values, sets, outputs and levels") {
+    struct Case {
+        const char* message;
+        void (*change)(Model&);
+    };
+    const Case cases[] = {
+        {"M0107: at /inputs/0/missing: 4 lies in the trained range", [](Model& m) { m.inputs[0].missing = 4; }},
+        {"M0108: at /inputs/0/missing", [](Model& m) { m.inputs[0].missing = int64_t{1} << 40; }},
+        {"M0108: at /inputs/1/fraction_bits", [](Model& m) { m.inputs[1].fraction_bits = 31; }},
+        {"M0107: at /sets/0/input", [](Model& m) { m.sets[0].input = 2; }},
+        {"M0107: at /sets/0/members: a set has", [](Model& m) { m.sets[0].members = {}; }},
+        {"M0107: at /sets/0/members/2: members are given once", [](Model& m) { m.sets[0].members = {1, 5, 5}; }},
+        {"M0108: at /sets/0/members/0", [](Model& m) { m.sets[0].members = {INT32_MAX}; }},
+        {"M0107: at /trees/1/feature/1: 3 is not an input or a set", [](Model& m) { m.trees[1].feature[1] = 3; }},
+        {"M0107: at /trees/1/threshold/1", [](Model& m) { m.trees[1].threshold[1] = 1; }},
+        {"M0107: at /trees/1/default_left: 4 sides", [](Model& m) { m.trees[1].default_left.pop_back(); }},
+        {"M0107: at /trees/1/default_left: node 0 asks for an input that may be missing", [](Model& m) { m.trees[1].default_left = {}; }},
+        {"M0107: at /trees/0/default_left/1: is 0 where nothing can be missing", [](Model& m) { m.trees[0].default_left[1] = 1; }},
+        {"M0107: at /trees/0/default_left/2", [](Model& m) { m.trees[0].default_left[2] = 1; }},
+        {"M0107: at /trees/2/output: 3 is not an output", [](Model& m) { m.trees[2].output = 3; }},
+        {"M0107: at /answers: 2 answers", [](Model& m) { m.answers.pop_back(); }},
+        {"M0108: at /answers/0: 8", [](Model& m) { m.answers[0] = 8; }},
+        {"M0107: at /fixed_point/bases: 'argmax' chooses from 2..64", [](Model& m) { m.more_bases.resize(64); }},
+        {"M0107: at /fixed_point/bases: only link 'argmax'", [](Model& m) { m.link = Link::Round; }},
+        {"M0107: at /answers: only link 'argmax'", [](Model& m) { m.link = Link::Round, m.more_bases = {}; }},
+        {"M0108: at /fixed_point/base", [](Model& m) { m.more_bases[1] = INT64_MAX; }},
+        {"M0107: at /link: 'argmax' answers a class", [](Model& m) { m.output.kind = OutputKind::Score; }},
+        {"M0110: at /kind", [](Model& m) { m.kind = ModelKind::Mlp; }},
+        {"M0107: at /trees/0: kind 'oblivious': node 1 is no leaf", [](Model& m) { m = oblivious_model(), m.trees = {small_model().trees[0]}, std::swap(m.trees[0].left[0], m.trees[0].right[0]); }},
+        {"M0107: at /trees/0: kind 'oblivious': node 2 asks otherwise", [](Model& m) { m = oblivious_model(), m.trees[0].threshold[2] = 0; }},
+        {"M0107: at /trees/0: kind 'oblivious': node 2 asks otherwise", [](Model& m) { m = oblivious_model(), m.trees[0].feature[2] = 0; }},
+    };
+    REQUIRE(check_model(rich_model()));
+    for (const Case& c : cases) {
+        Model model = rich_model();
+        c.change(model);
+        auto checked = check_model(model);
+        INFO(c.message);
+        REQUIRE_FALSE(checked);
+        CHECK_THAT(checked.error().message, ContainsSubstring(c.message));
+    }
+}
+
 TEST_CASE("artefact: unreached nodes and too deep trees are refused") {
     Model model = small_model();
     model.trees[0].add_leaf(1);

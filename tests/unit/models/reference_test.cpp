@@ -61,3 +61,34 @@ TEST_CASE("reference: a forest rounds half up, then clamps; or answers the sign"
         CHECK(infer(model, std::vector<int64_t>{0, 0}) == c.answer);
     }
 }
+
+TEST_CASE("reference: missing values go to the default side, sets are asked for members, argmax takes the first largest") {
+    Model model = small_model();
+    model.samples = {};
+    model.inputs[0].missing = 77;
+    model.trees[0].default_left = {1, 0, 0, 0, 0};
+    REQUIRE(check_model(model));
+    CHECK(infer(model, std::vector<int64_t>{77, 0}) == 20);
+    CHECK(infer(model, std::vector<int64_t>{77, -1}) == 10);
+    CHECK(infer(model, std::vector<int64_t>{76, 0}) == std::nullopt);
+    model.trees[0].default_left = {0, 0, 0, 0, 0};
+    CHECK(infer(model, std::vector<int64_t>{77, 0}) == 30);
+
+    model.sets = {{0, {2, 4, 77}}};  // 77 is missing, not a member
+    model.trees[0].feature[0] = 2, model.trees[0].threshold[0] = 0;
+    REQUIRE(check_model(model));
+    CHECK(infer(model, std::vector<int64_t>{2, 0}) == 30);
+    CHECK(infer(model, std::vector<int64_t>{3, 0}) == 20);
+    CHECK(infer(model, std::vector<int64_t>{77, 0}) == 30);
+    model.trees[0].default_left[0] = 1;
+    CHECK(infer(model, std::vector<int64_t>{77, 0}) == 20);
+
+    model.kind = ModelKind::Forest, model.link = Link::Argmax;
+    model.trees.assign(2, {});
+    model.trees[0].add_leaf(4), model.trees[1].add_leaf(5), model.trees[1].output = 2;
+    model.base = 1, model.more_bases = {5, 0};
+    REQUIRE(check_model(model));
+    CHECK(infer(model, std::vector<int64_t>{0, 0}) == 0);
+    model.more_bases = {5, 1}, model.answers = {10, 20, 30};
+    CHECK(infer(model, std::vector<int64_t>{0, 0}) == 30);
+}
