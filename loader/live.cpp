@@ -34,7 +34,7 @@ const char* stat_name(rmt_stat stat) {
     static const char* const kNames[RMT_STAT_COUNT] = {
         "faults", "events", "major", "hit", "late", "other", "asked", "clamped", "limited", "shadowed", "issued", "read", "used",
         "wasted", "file_issued", "file_used", "shadow_pred", "shadow_hit", "app_read", "written", "stall_major", "stall_hit",
-        "breach", "ring_full", "collect_full", "on_error", "no_storage"};
+        "breach", "ring_full", "collect_full", "on_error", "no_storage", "stuck", "lead"};
     return stat < RMT_STAT_COUNT && kNames[stat] ? kNames[stat] : "";
 }
 

@@ -207,11 +207,14 @@ static __noinline int rmt_end(struct rmt_task *t, struct rmt_cgroup *cg)
 	if (!t || !cg || !ctl || t->stage == RMT_STAGE_NONE)
 		return 0;
 	took = bpf_ktime_get_ns() - t->start_ns;
+	if ((t->tagged || t->asked) && took >= RMT_STUCK_NS)
+		rmt_add(cg, RMT_STAT_STUCK, 1);
 	if (t->major) {
 		rmt_add(cg, RMT_STAT_STALL_MAJOR, took);
 	} else if (t->tagged) {
 		late = took > ctl->late_ns;
 		rmt_add(cg, RMT_STAT_HIT, 1);
+		rmt_add(cg, RMT_STAT_LEAD, t->lead);
 		rmt_add(cg, t->kind == RMT_PAGE_FILE ? RMT_STAT_FILE_USED : RMT_STAT_USED, 1);
 		rmt_add(cg, RMT_STAT_STALL_HIT, took);
 		if (late)

@@ -45,6 +45,8 @@ RMT_SIZE(struct rmt_ctl, 48 + RMT_SCOPE_BITS / 8);
 
 /* ---- scope and per-cgroup figures: map `rmt_scope` (HASH, key __u64 = kernfs id of the memory cgroup) ----------- */
 
+#define RMT_STUCK_NS 1000000ull
+
 enum rmt_stat {
 	RMT_STAT_FAULTS,        /* user faults in scope */
 	RMT_STAT_EVENTS,        /* accesses shown to the policy: swapped or prefetched pages touched */
@@ -73,6 +75,8 @@ enum rmt_stat {
 	RMT_STAT_COLLECT_FULL,  /* collected or training records lost */
 	RMT_STAT_ON_ERROR,      /* inferences answered by on_error: no model, or inputs outside its trained range */
 	RMT_STAT_NO_STORAGE,    /* events lost because task storage could not be had */
+	RMT_STAT_STUCK,         /* faults on pages asked for that took RMT_STUCK_NS or longer: behind reclaim, mostly */
+	RMT_STAT_LEAD,          /* pages that had been asked for behind a hit, summed over the hits (255 at most for each) */
 	RMT_STAT_COUNT = 32,
 };
 
