@@ -32,11 +32,12 @@ Result<void> check_options(const BoostOptions& o) {
 // The rounds of one training.
 class Boosting {
 public:
-    Boosting(const TrainRows& rows, const BoostOptions& options, Objective objective, const std::vector<BinnedColumn>& columns,
-             const std::vector<uint32_t>& stop_rows)
+    Boosting(const TrainRows& rows, const BoostOptions& options, const ClassNumbers& classes, uint32_t rounds,
+             const std::vector<BinnedColumn>& columns, const std::vector<uint32_t>& stop_rows, const Model* start = nullptr)
         : rows_(rows),
           options_(options),
-          objective_(objective),
+          classes_(classes),
+          round_limit_(rounds),
           grower_(columns),
           stop_rows_(stop_rows),
           labels_(labels_of(rows, rows.grow)),
@@ -44,13 +45,12 @@ public:
           random_(options.common.seed),
           gain_(columns.size()),
           nodes_left_(options.common.max_nodes) {
-        if (objective_.loss == Loss::Squared)
-            for (std::vector<int64_t>* labels : {&labels_, &stop_labels_})
-                for (int64_t& label : *labels) label = std::clamp(label, options.common.output.min, options.common.output.max);
+        prepare_labels();
         bases_ = objective_.start(labels_);
-        for (int64_t base : bases_) {
-            scores_.emplace_back(labels_.size(), base);
-            stop_scores_.emplace_back(stop_labels_.size(), base);
+        if (start) begin_from(*start);
+        for (size_t k = 0; k < bases_.size(); k++) {
+            scores_.push_back(sums(start, k, rows_.grow));
+            stop_scores_.push_back(sums(start, k, stop_rows_));
             pairs_.emplace_back(labels_.size());
         }
     }
@@ -58,9 +58,9 @@ public:
     void run() {
         double best = stop_rows_.empty() ? 0 : objective_.mean_loss(stop_scores_, stop_labels_);
         size_t kept = 0;
-        for (size_t round = 0; round < options_.trees; round++) {
+        for (size_t round = 0; round < round_limit_; round++) {
             if (!grow_round()) break;
-            Progress progress{round + 1, options_.trees, 0, 0};
+            Progress progress{round + 1, round_limit_, 0, 0};
             if (!stop_rows_.empty()) {
                 progress.held_out_loss = objective_.mean_loss(stop_scores_, stop_labels_);
                 if (progress.held_out_loss < best) best = progress.held_out_loss, kept = trees_.size(), rounds_ = round + 1;
@@ -80,8 +80,10 @@ public:
         Model& model = report.model;
         model.kind = ModelKind::Forest;
         model.shift = objective_.shift;
-        model.base = bases_[0];
-        model.link = objective_.loss == Loss::Squared ? Link::Round : Link::Positive;
+        if (objective_.loss == Loss::Squared)
+            model.base = bases_[0];
+        else
+            set_outputs(model, classes_, bases_);
         for (Tree& tree : trees_) name_features(tree, rows_);
         model.trees = std::move(trees_);
         if (model.trees.empty()) model.trees.resize(1), model.trees[0].add_leaf(0);
@@ -91,6 +93,40 @@ public:
     }
 
 private:
+    void begin_from(const Model& start) {
+        objective_.shift = start.shift;
+        for (size_t k = 0; k < bases_.size(); k++) bases_[k] = base_of(start, k);
+    }
+
+    std::vector<int64_t> sums(const Model* start, size_t output, const std::vector<uint32_t>& rows) const {
+        std::vector<int64_t> sums(rows.size(), bases_[output]);
+        std::vector<int64_t> inputs(rows_.inputs.size());
+        for (size_t i = 0; start && i < rows.size(); i++) {
+            for (size_t c = 0; c < inputs.size(); c++) inputs[c] = rows_.inputs[c]->values[rows[i]];
+            sums[i] = margin(*start, inputs, output);
+        }
+        return sums;
+    }
+
+    void prepare_labels() {
+        if (options_.common.task == Task::Regress) {
+            for (std::vector<int64_t>* labels : {&labels_, &stop_labels_})
+                for (int64_t& label : *labels) label = std::clamp(label, options_.common.output.min, options_.common.output.max);
+            return;
+        }
+        objective_.loss = classes_.positive ? Loss::Logistic : Loss::Softmax;
+        objective_.outputs = classes_.outputs();
+        labels_ = classes_.number(labels_);
+        std::vector<int64_t> numbers;
+        std::vector<uint32_t> known;
+        for (size_t i = 0; i < stop_rows_.size(); i++) {  // a label that training never saw tells nothing about when to stop
+            int64_t number = classes_.number_of(stop_labels_[i]);
+            if (number >= 0) known.push_back(stop_rows_[i]), numbers.push_back(number);
+        }
+        stop_rows_ = std::move(known);
+        stop_labels_ = std::move(numbers);
+    }
+
     // One tree for each output; false when no tree can still tell rows apart.
     bool grow_round() {
         objective_.gradients(scores_, labels_, pairs_);
@@ -111,7 +147,7 @@ private:
     }
 
     bool grow_tree(uint32_t output) {
-        size_t trees_left = (size_t{options_.trees} * objective_.outputs) - trees_.size();
+        size_t trees_left = size_t{round_limit_} * objective_.outputs - trees_.size();
         GradientLimits limits;
         limits.max_depth = options_.common.max_depth;
         limits.max_leaves = (nodes_left_ / std::max<size_t>(trees_left, 1) + 1) / 2;
@@ -129,6 +165,7 @@ private:
         for (size_t i = 0; i < stop_rows_.size(); i++) stop_scores_[output][i] += walk(grown.tree, stop_rows_[i]);
         for (size_t c = 0; c < gain_.size(); c++) gain_[c] += grown.gain[c];
         trees_.push_back(merge_equal_leaves(std::move(grown.tree)));
+        trees_.back().output = static_cast<int32_t>(output);
         nodes_left_ -= trees_.back().size();
         return true;
     }
@@ -154,9 +191,11 @@ private:
 
     const TrainRows& rows_;
     const BoostOptions& options_;
+    const ClassNumbers& classes_;
+    const uint32_t round_limit_;
     Objective objective_;
     GradientGrower grower_;
-    const std::vector<uint32_t>& stop_rows_;
+    std::vector<uint32_t> stop_rows_;
     std::vector<int64_t> labels_, stop_labels_, bases_;
     Scores scores_, stop_scores_;
     std::vector<std::vector<GradientPair>> pairs_;
@@ -167,44 +206,87 @@ private:
     size_t rounds_ = 0, nodes_left_ = 0;
 };
 
-// Which loss, and whether the labels are of it.
-Result<Objective> choose_objective(const TrainRows& rows, const TrainOptions& options) {
-    Objective objective;
-    if (options.task == Task::Regress) return objective;
-    if (options.output.kind != OutputKind::Class || options.output.min != 0)
-        return model_error("M0305", "",
-                           std::string("boosting answers classes numbered from 0, the output is a ") +
-                               output_kind_name(options.output.kind) + " from " + std::to_string(options.output.min),
-                           "train a tree, or by regression");
-    for (const auto* part : {&rows.grow, &rows.held_out}) {
-        for (uint32_t row : *part) {
-            int64_t label = rows.label->values[row];
-            if (label < 0 || label > options.output.max)
-                return model_error("M0306", "",
-                                   "label " + std::to_string(label) + " in row " + std::to_string(row) + " is none of the classes 0.." +
-                                       std::to_string(options.output.max),
-                                   "number the classes from 0");
-        }
-    }
-    objective.loss = options.output.max <= 1 ? Loss::Logistic : Loss::Softmax;
-    objective.outputs = objective.loss == Loss::Softmax ? static_cast<uint32_t>(options.output.max) + 1 : 1;
-    return objective;
-}
-
 }  // namespace
 
 Result<TrainReport> train_boost(const Dataset& data, const BoostOptions& options) {
     RMT_CHECK(check_options(options));
     RMT_TRY(TrainRows rows, select_rows(data, options.common));
-    RMT_TRY(const Objective objective, choose_objective(rows, options.common));
+    TrainReport report;
+    ClassNumbers classes;
+    if (options.common.task == Task::Classify) {
+        RMT_TRY(classes, number_classes(rows, options.common, report));
+    }
+    RMT_TRY(const uint32_t rounds, rounds_that_fit(options.common, options.trees, options.max_trees, std::max(classes.outputs(), 1u)));
     std::vector<uint32_t> stop_rows;
     if (options.patience > 0) stop_rows = take_stop_rows(rows);
-    TrainReport report;
     const std::vector<BinnedColumn> columns = bin_inputs(rows, options.common, report.model);
-    Boosting boosting(rows, options, objective, columns, stop_rows);
+    Boosting boosting(rows, options, classes, rounds, columns, stop_rows);
     boosting.run();
     boosting.fill(report);
     RMT_CHECK(finish_report(report, data, rows, options.common, "rmt gbt 1"));
+    return report;
+}
+
+static Result<void> check_start(const Model& start, TrainOptions& common) {
+    auto wrong = [](const std::string& what) { return model_error("M0305", "", what); };
+    if (start.kind != ModelKind::Forest && start.kind != ModelKind::Oblivious)
+        return wrong(std::string("a forest can be boosted further, not a ") + model_kind_name(start.kind));
+    if (!start.sets.empty()) return wrong("a model with categories cannot be trained further");
+    std::vector<std::string> names;
+    for (const ModelInput& input : start.inputs) {
+        names.push_back(input.name);
+        if (input.missing) return wrong("a model with missing values cannot be trained further");
+    }
+    if (common.inputs.empty()) common.inputs = names;
+    if (common.inputs != names) return wrong("the inputs are not those of the model that is to be trained further");
+    common.output = start.output;
+    common.task = start.link == Link::Round ? Task::Regress : Task::Classify;
+    return {};
+}
+
+Result<TrainReport> boost_further(const Model& start, const Dataset& data, const BoostOptions& given) {
+    BoostOptions options = given;
+    RMT_CHECK(check_options(options));
+    RMT_CHECK(check_start(start, options.common));
+    RMT_TRY(TrainRows rows, select_rows(data, options.common));
+    ClassNumbers classes;
+    classes.positive = start.link == Link::Positive;
+    if (classes.positive) classes.answers = {0, 1};
+    if (start.link == Link::Argmax)
+        for (size_t k = 0; k < model_outputs(start); k++) classes.answers.push_back(answer_of(start, k));
+    if (!std::is_sorted(classes.answers.begin(), classes.answers.end()))
+        return model_error("M0305", "", "a model whose answers are not in ascending order cannot be trained further");
+    if (options.common.task == Task::Classify)
+        std::erase_if(rows.grow, [&](uint32_t row) { return classes.number_of(rows.label->values[row]) < 0; });
+    const uint32_t outputs = std::max(classes.outputs(), 1u);
+    auto room = static_cast<uint32_t>(options.max_trees - std::min<size_t>(options.max_trees, start.trees.size()));
+    const uint32_t nodes = model_nodes(start);
+    options.common.max_nodes -= std::min(options.common.max_nodes, nodes);
+    uint32_t rounds = std::min({options.trees, room / outputs, options.common.max_nodes / outputs});
+    if (rows.grow.empty()) rounds = 0;
+
+    TrainReport report;
+    std::vector<uint32_t> stop_rows;
+    if (options.patience > 0) stop_rows = take_stop_rows(rows);
+    Model& model = report.model;
+    std::vector<Tree> trees;
+    if (rounds > 0) {
+        const std::vector<BinnedColumn> columns = bin_inputs(rows, options.common, model);
+        Boosting boosting(rows, options, classes, rounds, columns, stop_rows, &start);
+        boosting.run();
+        boosting.fill(report);
+        if (report.rounds > 0) trees = std::move(model.trees);
+    }
+    std::vector<ModelInput> seen = std::move(model.inputs);
+    model = start;
+    model.kind = ModelKind::Forest;  // new trees need not be oblivious
+    model.samples = {};
+    model.trees.insert(model.trees.end(), trees.begin(), trees.end());
+    for (size_t i = 0; i < seen.size(); i++) {
+        model.inputs[i].min = std::min(model.inputs[i].min, seen[i].min);
+        model.inputs[i].max = std::max(model.inputs[i].max, seen[i].max);
+    }
+    RMT_CHECK(finish_report(report, data, rows, options.common, "rmt gbt 1, further"));
     return report;
 }
 
@@ -212,7 +294,8 @@ BoostOptions boost_options_for(const ManifestModel& policy) {
     BoostOptions options;
     options.common = options_for(policy);
     options.common.max_nodes = policy.shape.nodes - 1;  // one may be needed to fill up a group of trees
-    options.trees = policy.shape.trees;
+    options.trees = options.max_trees = policy.shape.trees;
+    options.common.max_labels = std::min(options.common.max_labels, std::max(policy.shape.trees / 4, 2u));
     return options;
 }
 

@@ -15,7 +15,8 @@ namespace rmt::models {
 
 struct BoostOptions {
     TrainOptions common;          // task, depth (of each tree), nodes (of all trees together), split, seed ...
-    uint32_t trees = 100;         // rounds; times the number of classes when there are more than two, at most 1024
+    uint32_t trees = 100;         // rounds: trees of each output
+    uint32_t max_trees = 1024;    // of all outputs together: fewer rounds when they do not fit
     double learning_rate = 0.3;   // above 0, up to 1
     double subsample = 1;         // share of the rows that each round sees, above 0, up to 1
     double lambda = 1;            // L2, >= 0
@@ -26,13 +27,19 @@ struct BoostOptions {
     BoostOptions() {
         common.max_depth = 6;
         common.max_nodes = 1 << 20;
+        common.max_labels = 16;
     }
 };
 
-// Classification: output of kind class, numbered from 0; two classes (range 0..1) become link positive.
-// Regression: link round, clamped to the output's range.
-// Errors: Input M0302, M0304, M0305 as train_tree(); M0306 labels that are no class numbers.
+// Classification of an output of kind class with range 0..1: link positive. Other classes or values: link argmax, one output
+// for each of the most frequent labels and one that answers `none` for the others. Regression: link round.
+// Errors: Input M0302, M0304, M0305 as train_tree(); M0306 a label that is none of the output's classes.
 Result<TrainReport> train_boost(const Dataset& data, const BoostOptions& options);
+
+// Goes on from a model: its trees, scale and answers stay, `trees` more rounds are grown on what it gets wrong. Inputs are
+// the model's (options may leave them empty); trained ranges become those of both. Rows with a label that the model cannot
+// answer are left out. Errors: as train_boost(); M0305 a single tree, other inputs, categories or missing values.
+Result<TrainReport> boost_further(const Model& start, const Dataset& data, const BoostOptions& options);
 
 // Trees within the policy's class of shapes.
 BoostOptions boost_options_for(const ManifestModel& policy);

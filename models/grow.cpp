@@ -7,6 +7,8 @@
 #include <cmath>
 #include <numeric>
 #include <queue>
+#include <span>
+#include <utility>
 
 namespace rmt::models {
 namespace {
@@ -176,8 +178,12 @@ template <class Criterion>
 class Grower {
 public:
     explicit Grower(const GrowInput& input)
-        : in_(input), criterion_(input), order_(input.columns[0].code.size()), gain_(input.columns.size()) {
-        std::iota(order_.begin(), order_.end(), 0u);
+        : in_(input), criterion_(input), order_(input.rows), columns_(input.columns.size()), gain_(input.columns.size()) {
+        if (order_.empty()) {
+            order_.resize(input.columns[0].code.size());
+            std::iota(order_.begin(), order_.end(), 0u);
+        }
+        std::iota(columns_.begin(), columns_.end(), size_t{0});
     }
 
     Grown grow() {
@@ -187,7 +193,14 @@ public:
             queue_.pop();
             divide(best);
         }
-        return {merge_equal_leaves(std::move(tree_)), std::move(gain_)};
+        if (!in_.keep_leaves) return {merge_equal_leaves(std::move(tree_)), std::move(gain_), {}, {}};
+        Grown grown;
+        for (size_t node = 0; node < tree_.size(); node++)
+            if (tree_.is_leaf(node)) grown.leaves.push_back({static_cast<int32_t>(node), runs_[node].first, runs_[node].second});
+        grown.tree = std::move(tree_);
+        grown.gain = std::move(gain_);
+        grown.rows = std::move(order_);
+        return grown;
     }
 
 private:
@@ -204,11 +217,19 @@ private:
     int32_t open_leaf(size_t begin, size_t end, uint32_t depth) {
         criterion_.enter(order_.data() + begin, order_.data() + end);
         int32_t node = tree_.add_leaf(criterion_.leaf());
+        runs_.emplace_back(begin, end);
         if (depth == in_.limits.max_depth || criterion_.settled() || end - begin < 2 * size_t{in_.limits.min_leaf}) return node;
         Candidate candidate{{}, node, begin, end, depth};
-        for (size_t column = 0; column < in_.columns.size(); column++) criterion_.best_split(column, candidate.split);
+        for (size_t column : choose_columns()) criterion_.best_split(column, candidate.split);
         if (candidate.split.gain >= 0) queue_.push(candidate);
         return node;
+    }
+
+    std::span<const size_t> choose_columns() {
+        size_t wanted = in_.columns_per_split;
+        if (wanted == 0 || wanted >= columns_.size()) return columns_;
+        for (size_t i = 0; i < wanted; i++) std::swap(columns_[i], columns_[i + (*in_.random)() % (columns_.size() - i)]);
+        return {columns_.data(), wanted};
     }
 
     void divide(const Candidate& c) {
@@ -228,7 +249,9 @@ private:
 
     const GrowInput& in_;
     Criterion criterion_;
-    std::vector<uint32_t> order_;  // rows; each leaf owns a run of it
+    std::vector<uint32_t> order_;                  // rows; each leaf owns a run of it
+    std::vector<std::pair<size_t, size_t>> runs_;  // of each node
+    std::vector<size_t> columns_;
     Tree tree_;
     std::vector<double> gain_;
     std::priority_queue<Candidate> queue_;
@@ -259,6 +282,7 @@ Tree merge_equal_leaves(Tree tree) {
     }
     Tree packed;
     copy_reached(tree, 0, packed);
+    packed.output = tree.output;
     return packed;
 }
 

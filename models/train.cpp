@@ -16,7 +16,20 @@ namespace {
 
 constexpr size_t kClassesTold = 64;
 
-// The most frequent labels inside the output's range, and the number of each row's label; kept.size() stands for any other.
+std::vector<ClassScore> most_frequent(const std::unordered_map<int64_t, ClassScore>& scores) {
+    std::vector<ClassScore> list;
+    for (const auto& [label, score] : scores) {
+        list.push_back(score);
+        list.back().label = label;
+    }
+    std::sort(list.begin(), list.end(),
+              [](const ClassScore& a, const ClassScore& b) { return a.rows != b.rows ? a.rows > b.rows : a.label < b.label; });
+    if (list.size() > kClassesTold) list.resize(kClassesTold);
+    return list;
+}
+
+}  // namespace
+
 std::vector<uint8_t> number_labels(const Column& label, const std::vector<uint32_t>& rows, const TrainOptions& options,
                                    std::vector<int32_t>& kept, double& share) {
     std::unordered_map<int64_t, size_t> counts;
@@ -43,20 +56,6 @@ std::vector<uint8_t> number_labels(const Column& label, const std::vector<uint32
     }
     return labels;
 }
-
-std::vector<ClassScore> most_frequent(const std::unordered_map<int64_t, ClassScore>& scores) {
-    std::vector<ClassScore> list;
-    for (const auto& [label, score] : scores) {
-        list.push_back(score);
-        list.back().label = label;
-    }
-    std::sort(list.begin(), list.end(),
-              [](const ClassScore& a, const ClassScore& b) { return a.rows != b.rows ? a.rows > b.rows : a.label < b.label; });
-    if (list.size() > kClassesTold) list.resize(kClassesTold);
-    return list;
-}
-
-}  // namespace
 
 Result<TrainReport> train_tree(const Dataset& data, const TrainOptions& options) {
     RMT_TRY(TrainRows rows, select_rows(data, options));

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <numeric>
 #include <random>
+#include <unordered_map>
 
 #include "bpf/include/rmt/model_layout.h"
 #include "models/errors.h"
@@ -159,6 +160,75 @@ std::vector<int64_t> labels_of(const TrainRows& rows, const std::vector<uint32_t
     labels.reserve(which.size());
     for (uint32_t row : which) labels.push_back(rows.label->values[row]);
     return labels;
+}
+
+int64_t ClassNumbers::number_of(int64_t label) const {
+    auto found = std::lower_bound(answers.begin(), answers.end(), label);
+    return found != answers.end() && *found == label ? found - answers.begin() : none;
+}
+
+std::vector<int64_t> ClassNumbers::number(const std::vector<int64_t>& labels) const {
+    std::vector<int64_t> numbers;
+    numbers.reserve(labels.size());
+    for (int64_t label : labels) numbers.push_back(number_of(label));
+    return numbers;
+}
+
+Result<ClassNumbers> number_classes(const TrainRows& rows, const TrainOptions& options, TrainReport& report) {
+    const ModelOutput& output = options.output;
+    ClassNumbers classes;
+    if (output.kind == OutputKind::Score)
+        return model_error("M0305", "", "classes are to be told apart, the output is a score", "train by regression");
+    std::unordered_map<int64_t, size_t> counts;
+    for (uint32_t row : rows.grow) {
+        int64_t label = rows.label->values[row];
+        if (output.kind == OutputKind::Class && (label < output.min || label > output.max))
+            return model_error("M0306", "",
+                               "label " + std::to_string(label) + " in row " + std::to_string(row) + " is none of the classes " +
+                                   std::to_string(output.min) + ".." + std::to_string(output.max));
+        counts[label]++;
+    }
+    classes.positive = output.kind == OutputKind::Class && output.min == 0 && output.max == 1;
+    std::vector<std::pair<int64_t, size_t>> ranked;
+    for (const auto& entry : counts)
+        if (entry.first >= output.min && entry.first <= output.max) ranked.push_back(entry);
+    std::sort(ranked.begin(), ranked.end(),
+              [](const auto& a, const auto& b) { return a.second != b.second ? a.second > b.second : a.first < b.first; });
+    if (ranked.size() > options.max_labels) ranked.resize(options.max_labels);
+    size_t covered = 0;
+    for (const auto& [label, count] : ranked) classes.answers.push_back(label), covered += count;
+    report.labels_kept = ranked.size();
+    report.label_share = static_cast<double>(covered) / static_cast<double>(rows.grow.size());
+    if (classes.positive) classes.answers = {0, 1};
+    if (covered < rows.grow.size() || classes.answers.empty()) {
+        if (std::find(classes.answers.begin(), classes.answers.end(), options.none) == classes.answers.end())
+            classes.answers.push_back(options.none);
+    }
+    if (classes.answers.size() == 1)
+        classes.answers.push_back(options.none == classes.answers[0] ? output.min == options.none ? output.max : output.min : options.none);
+    std::sort(classes.answers.begin(), classes.answers.end());
+    classes.answers.erase(std::unique(classes.answers.begin(), classes.answers.end()), classes.answers.end());
+    auto none = std::lower_bound(classes.answers.begin(), classes.answers.end(), options.none);
+    if (none != classes.answers.end() && *none == options.none && !classes.positive) classes.none = none - classes.answers.begin();
+    return classes;
+}
+
+void set_outputs(Model& model, const ClassNumbers& classes, const std::vector<int64_t>& bases) {
+    model.base = bases[0];
+    model.link = classes.positive ? Link::Positive : Link::Argmax;
+    if (classes.positive) return;
+    model.more_bases.assign(bases.begin() + 1, bases.end());
+    for (size_t k = 0; k < classes.answers.size(); k++)
+        if (classes.answers[k] != static_cast<int64_t>(k)) model.answers = classes.answers;
+}
+
+Result<uint32_t> rounds_that_fit(const TrainOptions& options, uint32_t wanted, uint32_t max_trees, uint32_t outputs) {
+    uint32_t room = std::min({uint32_t{RMT_MODEL_MAX_TREES}, max_trees, options.max_nodes}) / outputs;
+    if (room > 0) return std::min(wanted, room);
+    return model_error("M0305", "",
+                       "a tree for each of " + std::to_string(outputs) + " classes does not fit " + std::to_string(max_trees) +
+                           " trees of " + std::to_string(options.max_nodes) + " nodes together",
+                       "tell fewer labels apart, or train a single tree");
 }
 
 Result<void> finish_report(TrainReport& report, const Dataset& data, const TrainRows& rows, const TrainOptions& options,

@@ -39,6 +39,30 @@ std::vector<double> spread_gain(const std::vector<double>& gain, const TrainRows
 // The label of each of these rows, as it is.
 std::vector<int64_t> labels_of(const TrainRows& rows, const std::vector<uint32_t>& which);
 
+// The most frequent labels inside the output's range, and the number of each row's label; kept.size() stands for any other.
+std::vector<uint8_t> number_labels(const Column& label, const std::vector<uint32_t>& rows, const TrainOptions& options,
+                                   std::vector<int32_t>& kept, double& share);
+
+// What a forest tells apart: one output for each of the most frequent labels, or for classes 0 and 1 a single one.
+struct ClassNumbers {
+    bool positive = false;         // classes 0 and 1: one sum, link positive
+    std::vector<int64_t> answers;  // of each number, ascending
+    int64_t none = -1;             // the number of every other label; -1: there is none
+
+    uint32_t outputs() const { return positive ? 1 : static_cast<uint32_t>(answers.size()); }
+    int64_t number_of(int64_t label) const;  // -1: nothing stands for it
+    std::vector<int64_t> number(const std::vector<int64_t>& labels) const;
+};
+
+// Errors: Input M0305 an output that is a score, M0306 a label that is no class of an output of kind class.
+Result<ClassNumbers> number_classes(const TrainRows& rows, const TrainOptions& options, TrainReport& report);
+
+// Link, answers and bases.
+void set_outputs(Model& model, const ClassNumbers& classes, const std::vector<int64_t>& bases);
+
+// How many trees of each output there is room for, at most `wanted`. Errors: Input M0305 when not for one.
+Result<uint32_t> rounds_that_fit(const TrainOptions& options, uint32_t wanted, uint32_t max_trees, uint32_t outputs);
+
 // Fills what a trainer leaves open: name, output, samples, figures on the held-out rows, provenance; checks and seals.
 Result<void> finish_report(TrainReport& report, const Dataset& data, const TrainRows& rows, const TrainOptions& options,
                            const std::string& trainer);

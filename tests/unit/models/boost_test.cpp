@@ -90,6 +90,49 @@ TEST_CASE("boost: rows, options and seed decide every bit of the model") {
     CHECK(fingerprint(train_boost(data, options)->model) != fingerprint(report->model));
 }
 
+TEST_CASE("boost: four classes, by argmax") {
+    Dataset data = uniform_rows(6000, 5, 31, four_classes);
+    BoostOptions options;
+    options.common = class_options(data, 4);
+    options.trees = 20;
+    auto report = train_boost(data, options);
+    REQUIRE((report ? "" : report.error().message) == "");
+    CHECK(report->model.link == Link::Argmax);
+    CHECK(model_outputs(report->model) == 4);
+    CHECK(report->model.answers.empty());
+    CHECK(report->model.trees.size() == 80);
+    CHECK(report->rounds == 20);
+    CHECK(report->holdout.accuracy() > 0.92);  // 0.96 is the most that can be had
+    CHECK(report->holdout.classes.size() == 4);
+    CHECK(parse_model(to_json(report->model)));
+    options.max_trees = 16;
+    options.patience = 3;
+    report = train_boost(data, options);
+    REQUIRE(report);
+    CHECK(report->model.trees.size() <= 16);
+    CHECK(report->holdout.accuracy() > 0.8);
+}
+
+TEST_CASE("boost: labels that are values, and rare ones answered by none") {
+    Dataset data = uniform_rows(4000, 3, 32, [](const auto& x, auto& random) {
+        if (random() % 10 == 0) return between(random, 2000, 4000);
+        return x[0] > 40000 ? int64_t{-199} : x[1] > 30000 ? int64_t{100} : int64_t{7};
+    });
+    BoostOptions options;
+    options.common = options_of(data);
+    options.common.max_labels = 3;
+    options.trees = 10;
+    auto report = train_boost(data, options);
+    REQUIRE((report ? "" : report.error().message) == "");
+    CHECK(report->model.answers == std::vector<int64_t>{-199, 0, 7, 100});
+    CHECK(report->labels_kept == 3);
+    CHECK(report->label_share > 0.88);
+    CHECK(infer(report->model, std::vector<int64_t>{50000, 100, 100}) == -199);
+    CHECK(infer(report->model, std::vector<int64_t>{100, 50000, 100}) == 100);
+    CHECK(infer(report->model, std::vector<int64_t>{100, 100, 100}) == 7);
+    CHECK(report->holdout.accuracy() > 0.87);
+}
+
 TEST_CASE("boost: early stopping keeps the best round and measures on rows that did not decide") {
     Dataset data = uniform_rows(3000, 5, 4, [](const auto& x, auto& random) {  // a third of the labels are noise
         return random() % 3 == 0 ? static_cast<int64_t>(random() % 2) : x[0] > 30000;
@@ -205,9 +248,10 @@ TEST_CASE("boost: what cannot be told apart, and what is wrong") {
         {"M0305", [](BoostOptions& o) { o.patience = 3, o.common.holdout = 0; }},
         {"M0305",
          [](BoostOptions& o) {
-             o.common.output = {OutputKind::Value, "i32", -5, 5, {}};
+             o.common.output = {OutputKind::Score, "i32", -5, 5, {}};
          }},
         {"M0305", [](BoostOptions& o) { o.common.use = {"x7"}; }},
+        {"M0305", [](BoostOptions& o) { o.common.max_nodes = 2; }},
         {"M0306", [](BoostOptions& o) { o.common.output.max = 1; }},
     };
     for (const Case& c : cases) {

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+#include "models/warm_start.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "bpf/include/rmt/model_layout.h"
+#include "models/boost.h"
+#include "models/errors.h"
+#include "models/grow.h"
+#include "models/objective.h"
+#include "models/reference.h"
+#include "models/train_rows.h"
+
+namespace rmt::models {
+namespace {
+
+// What a leaf must save in wrong rows to be worth having.
+constexpr double kLeafCost = 0.5;
+
+struct Branch {
+    Tree tree;
+    double cost = 0;  // wrong rows and leaves
+};
+
+Branch join(int32_t feature, int32_t threshold, const Branch& left, const Branch& right) {
+    Branch both;
+    both.cost = left.cost + right.cost;
+    Tree& tree = both.tree;
+    tree.add_leaf(0);
+    tree.feature[0] = feature;
+    tree.threshold[0] = threshold;
+    for (const Branch* part : {&left, &right}) {
+        auto offset = static_cast<int32_t>(tree.size());
+        (part == &left ? tree.left : tree.right)[0] = offset;
+        for (size_t node = 0; node < part->tree.size(); node++) {
+            tree.add_leaf(part->tree.value[node]);
+            tree.feature.back() = part->tree.feature[node];
+            tree.threshold.back() = part->tree.threshold[node];
+            if (part->tree.is_leaf(node)) continue;
+            tree.left.back() = part->tree.left[node] + offset;
+            tree.right.back() = part->tree.right[node] + offset;
+        }
+    }
+    return both;
+}
+
+// A single tree that answers labels. Rows are numbers into rows.grow.
+class LabelTree {
+public:
+    LabelTree(const Model& old, const TrainRows& rows, const WarmOptions& options, std::vector<BinnedColumn> columns)
+        : old_(old.trees[0]), rows_(rows), options_(options), nodes_left_(options.common.max_nodes) {
+        for (int64_t label : labels_ = labels_of(rows, rows.grow)) known_.insert(label);
+        grow_.columns = std::move(columns);
+        double share = 0;
+        grow_.labels = number_labels(*rows.label, rows.grow, options.common, grow_.label_values, share);
+        grow_.confidence = options.common.confidence;
+        grow_.none = static_cast<int32_t>(options.common.none);
+        nodes_left_ -= std::min(nodes_left_, old_.size());
+    }
+
+    Tree adapt() {
+        std::vector<uint32_t> all(labels_.size());
+        for (uint32_t i = 0; i < all.size(); i++) all[i] = i;
+        return merge_equal_leaves(adapt(0, all, 0).tree);
+    }
+
+private:
+    Branch adapt(int32_t node, const std::vector<uint32_t>& rows, uint32_t depth) {  // depth <= 16
+        if (old_.is_leaf(node)) return extend(rows, depth, leaf(rows, &old_.value[node]));
+        std::vector<uint32_t> left, right;
+        const Column& input = *rows_.inputs[static_cast<size_t>(old_.feature[node])];
+        for (uint32_t row : rows) (input.values[rows_.grow[row]] <= old_.threshold[node] ? left : right).push_back(row);
+        if (left.empty() && !may_answer(old_.left[node])) return adapt(old_.right[node], rows, depth);
+        if (right.empty() && !may_answer(old_.right[node])) return adapt(old_.left[node], rows, depth);
+        Branch both = join(old_.feature[node], old_.threshold[node], adapt(old_.left[node], left, depth + 1),
+                           adapt(old_.right[node], right, depth + 1));
+        if (rows.empty()) return both;
+        Branch one = leaf(rows, nullptr);
+        return one.cost <= both.cost ? one : both;
+    }
+
+    // Has a branch that no row takes an answer that some row has?
+    bool may_answer(int32_t node) const {
+        if (old_.is_leaf(node)) return known_.count(old_.value[node]) > 0;
+        return may_answer(old_.left[node]) || may_answer(old_.right[node]);
+    }
+
+    Branch leaf(const std::vector<uint32_t>& rows, const int32_t* before) const {
+        std::map<int64_t, double> counts;
+        for (uint32_t row : rows) counts[labels_[row]] += 1;
+        double all = static_cast<double>(rows.size()), best = 0;
+        if (before) counts[*before] += options_.prior_rows, all += options_.prior_rows;
+        int64_t answer = options_.common.none;
+        for (const auto& [label, count] : counts)
+            if (count > best && label >= options_.common.output.min && label <= options_.common.output.max) best = count, answer = label;
+        if (best < options_.common.confidence * all) answer = options_.common.none;
+        Branch branch;
+        branch.tree.add_leaf(static_cast<int32_t>(answer));
+        branch.cost = kLeafCost;
+        for (uint32_t row : rows) branch.cost += labels_[row] != answer;
+        return branch;
+    }
+
+    Branch extend(const std::vector<uint32_t>& rows, uint32_t depth, Branch one) {
+        const TrainOptions& common = options_.common;
+        if (one.cost < 1 || depth >= common.max_depth || rows.size() < 2 * size_t{common.min_leaf} || nodes_left_ < 2) return one;
+        grow_.limits = {common.max_depth - depth, static_cast<uint32_t>(nodes_left_ + 1), common.min_leaf};
+        grow_.rows = rows;
+        Branch grown;
+        grown.tree = grow_classifier(grow_).tree;
+        name_features(grown.tree, rows_);
+        for (size_t node = 0; node < grown.tree.size(); node++) grown.cost += grown.tree.is_leaf(node) ? kLeafCost : 0;
+        for (uint32_t row : rows) {
+            size_t node = 0;
+            while (!grown.tree.is_leaf(node)) {
+                int64_t value = rows_.inputs[static_cast<size_t>(grown.tree.feature[node])]->values[rows_.grow[row]];
+                node = static_cast<size_t>(value <= grown.tree.threshold[node] ? grown.tree.left[node] : grown.tree.right[node]);
+            }
+            grown.cost += grown.tree.value[node] != labels_[row];
+        }
+        if (grown.cost >= one.cost) return one;
+        nodes_left_ -= std::min(nodes_left_, grown.tree.size() - 1);
+        return grown;
+    }
+
+    const Tree& old_;
+    const TrainRows& rows_;
+    const WarmOptions& options_;
+    size_t nodes_left_;
+    std::vector<int64_t> labels_;
+    std::set<int64_t> known_;
+    GrowInput grow_;
+};
+
+// Node reached by each row.
+std::vector<size_t> leaves_of(const Tree& tree, const TrainRows& rows) {
+    std::vector<size_t> leaves;
+    for (uint32_t row : rows.grow) {
+        size_t node = 0;
+        while (!tree.is_leaf(node)) {
+            int64_t value = rows.inputs[static_cast<size_t>(tree.feature[node])]->values[row];
+            node = static_cast<size_t>(value <= tree.threshold[node] ? tree.left[node] : tree.right[node]);
+        }
+        leaves.push_back(node);
+    }
+    return leaves;
+}
+
+void refit_numbers(Tree& tree, const TrainRows& rows, const WarmOptions& options) {
+    std::vector<double> sum(tree.size(), 0), count(tree.size(), options.prior_rows);
+    for (size_t node = 0; node < tree.size(); node++) sum[node] = options.prior_rows * tree.value[node];
+    std::vector<size_t> leaves = leaves_of(tree, rows);
+    for (size_t i = 0; i < leaves.size(); i++)
+        sum[leaves[i]] += static_cast<double>(rows.label->values[rows.grow[i]]), count[leaves[i]] += 1;
+    for (size_t node = 0; node < tree.size(); node++) {
+        if (!tree.is_leaf(node) || count[node] == 0) continue;
+        double mean = std::floor(sum[node] / count[node] + 0.5);
+        tree.value[node] = static_cast<int32_t>(
+            std::clamp(mean, static_cast<double>(options.common.output.min), static_cast<double>(options.common.output.max)));
+    }
+    tree = merge_equal_leaves(std::move(tree));
+}
+
+// Tree after tree, as boosting would, with the old leaf as a prior: the least of loss + prior / 2 * (leaf - old leaf)^2.
+void refit_forest(Model& model, const TrainRows& rows, const WarmOptions& options) {
+    Objective objective;
+    objective.loss = model.link == Link::Round ? Loss::Squared : model.link == Link::Positive ? Loss::Logistic : Loss::Softmax;
+    objective.outputs = static_cast<uint32_t>(model_outputs(model));
+    objective.shift = model.shift;
+    std::vector<int64_t> labels = labels_of(rows, rows.grow);
+    if (model.link == Link::Argmax)
+        for (int64_t& label : labels)
+            for (size_t k = 0; k < objective.outputs; k++)
+                if (answer_of(model, k) == label) {
+                    label = static_cast<int64_t>(k);
+                    break;
+                }
+    Scores scores;
+    std::vector<std::vector<GradientPair>> pairs(objective.outputs, std::vector<GradientPair>(labels.size()));
+    for (size_t k = 0; k < objective.outputs; k++) scores.emplace_back(labels.size(), base_of(model, k));
+    for (Tree& tree : model.trees) {
+        objective.gradients(scores, labels, pairs);
+        const auto output = static_cast<size_t>(tree.output);
+        const std::vector<size_t> leaves = leaves_of(tree, rows);
+        std::vector<int64_t> gradient(tree.size(), 0), hessian(tree.size(), 0);
+        for (size_t i = 0; i < leaves.size(); i++)
+            gradient[leaves[i]] += pairs[output][i].gradient, hessian[leaves[i]] += pairs[output][i].hessian;
+        const double one_row = objective.loss == Loss::Squared ? 1 : 0.25;
+        for (size_t node = 0; node < tree.size(); node++) {
+            if (!tree.is_leaf(node) || hessian[node] == 0) continue;
+            double weight = static_cast<double>(hessian[node]) / objective.hessian_unit, prior = options.prior_rows * one_row;
+            auto fresh = static_cast<double>(objective.leaf(gradient[node], hessian[node], 1, options.learning_rate));
+            double mixed = (prior * tree.value[node] + (weight + 1) * fresh) / (prior + weight + 1);
+            tree.value[node] = static_cast<int32_t>(std::floor(mixed + 0.5));
+        }
+        for (size_t i = 0; i < leaves.size(); i++) scores[output][i] += tree.value[leaves[i]];
+        tree = merge_equal_leaves(std::move(tree));
+    }
+}
+
+Result<TrainReport> adapt_tree(const Model& old, const Dataset& data, const WarmOptions& options) {
+    RMT_TRY(const TrainRows rows, select_rows(data, options.common));
+    TrainReport report;
+    Model& model = report.model;
+    const std::vector<BinnedColumn> columns = bin_inputs(rows, options.common, model);
+    for (size_t i = 0; i < model.inputs.size(); i++) {
+        model.inputs[i].min = std::min(model.inputs[i].min, old.inputs[i].min);
+        model.inputs[i].max = std::max(model.inputs[i].max, old.inputs[i].max);
+    }
+    if (options.common.task == Task::Classify) {
+        model.trees.push_back(LabelTree(old, rows, options, columns).adapt());
+    } else {
+        model.trees.push_back(old.trees[0]);
+        refit_numbers(model.trees[0], rows, options);
+    }
+    report.rounds = 1;
+    model.provenance["warm_start"] = old.digest.empty() ? old.name : old.digest;
+    RMT_CHECK(finish_report(report, data, rows, options.common, "rmt warm start 1"));
+    return report;
+}
+
+Result<TrainReport> adapt_forest(const Model& old, const Dataset& data, const WarmOptions& options) {
+    RMT_TRY(TrainRows rows, select_rows(data, options.common));
+    Model fitted = old;
+    std::set<int64_t> answers = {0, 1};
+    if (old.link == Link::Argmax) {
+        answers.clear();
+        for (size_t k = 0; k < model_outputs(old); k++) answers.insert(answer_of(old, k));
+    }
+    if (old.link != Link::Round) std::erase_if(rows.grow, [&](uint32_t row) { return answers.count(rows.label->values[row]) == 0; });
+    refit_forest(fitted, rows, options);
+    BoostOptions boost;
+    boost.common = options.common;
+    boost.trees = std::max(options.more_trees, 1u);
+    boost.max_trees = options.more_trees > 0 ? boost.max_trees : 0;
+    boost.learning_rate = options.learning_rate;
+    RMT_TRY(TrainReport report, boost_further(fitted, data, boost));
+    report.model.provenance["warm_start"] = old.digest.empty() ? old.name : old.digest;
+    report.model.provenance["trainer"] = "rmt warm start 1";
+    seal(report.model);
+    return report;
+}
+
+}  // namespace
+
+Result<TrainReport> warm_start(const Model& old, const Dataset& data, const WarmOptions& given) {
+    auto wrong = [](const std::string& what) { return model_error("M0305", "", what); };
+    WarmOptions options = given;
+    if (!(options.prior_rows >= 0 && options.prior_rows <= 1e9)) return wrong("prior rows lie in 0..1e9");
+    if (!(options.learning_rate > 0 && options.learning_rate <= 1)) return wrong("the learning rate lies above 0 and up to 1");
+    if (!has_trees(old.kind)) return wrong(std::string("trees can be adapted, not a ") + model_kind_name(old.kind));
+    std::vector<std::string> names;
+    for (const ModelInput& input : old.inputs) {
+        names.push_back(input.name);
+        if (input.missing) return wrong("a model with missing values cannot be adapted");
+    }
+    if (!old.sets.empty()) return wrong("a model with categories cannot be adapted");
+    if (options.common.inputs.empty()) options.common.inputs = names;
+    if (options.common.inputs != names) return wrong("the inputs are not those of the model that is to be adapted");
+    if (options.common.input_types.empty())
+        for (const ModelInput& input : old.inputs) options.common.input_types.push_back(input.type);
+    options.common.output = old.output;
+    if (options.common.name == TrainOptions().name) options.common.name = old.name;
+    options.common.none = std::clamp(options.common.none, old.output.min, old.output.max);
+    return old.kind == ModelKind::Tree ? adapt_tree(old, data, options) : adapt_forest(old, data, options);
+}
+
+}  // namespace rmt::models
