@@ -7,40 +7,93 @@
 #include <iterator>
 
 #include "models/errors.h"
-#include "models/import_xgboost.h"
-#include "models/json_read.h"
+#include "models/import_formats.h"
 
 namespace rmt::models {
 namespace {
 
 constexpr size_t kMaxBytes = 256u << 20;
+constexpr size_t kProbeRows = 4096;
+
+// XGBoost's UBJSON starts with an object whose first key is short: '{', a type of length, a length, the key.
+bool looks_like_ubjson(const std::string& bytes) {
+    return bytes.size() > 3 && bytes[0] == '{' &&
+           (bytes[1] == 'L' || bytes[1] == 'i' || bytes[1] == 'U' || bytes[1] == 'l' || bytes[1] == 'I') &&
+           static_cast<unsigned char>(bytes[2]) < ' ';
+}
+
+bool looks_like_lightgbm(const std::string& bytes) { return bytes.starts_with("tree\n") || bytes.starts_with("tree\r\n"); }
+
+Result<FloatImport> import_document(const Json& document, const ImportOptions& options, const std::string& text) {
+    if (document.is_object()) {
+        if (document.contains("rmt_float")) {
+            RMT_TRY(FloatModel model, parse_float_model(text));
+            return FloatImport{std::move(model), {}};
+        }
+        if (document.contains("learner")) return import_xgboost(document, options);
+        if (document.contains("tree_info")) return import_lightgbm_json(document);
+        if (document.contains("oblivious_trees") || (document.contains("trees") && document.contains("features_info")))
+            return import_catboost(document);
+    }
+    if (document.is_array() && !document.empty() && document[0].is_object() &&
+        (document[0].contains("nodeid") || document[0].contains("leaf")))
+        return import_xgboost_dump(document, options);
+    return model_error(
+        "M0112", "", "this JSON is not a model that can be imported",
+        "recognised: our rmt_model artefact and rmt_float, XGBoost's save_model() and dump_model(), LightGBM's text model and "
+        "dump_model(), CatBoost's JSON; scripts/export_model.py writes scikit-learn's and ONNX models as rmt_float");
+}
+
+Result<Json> read_document(const std::string& bytes) {
+    if (looks_like_ubjson(bytes)) return parse_ubjson(bytes);
+    if (bytes.starts_with("binf") || bytes.starts_with("bs64"))
+        return model_error("M0110", "", "XGBoost's old binary format",
+                           "load it with the XGBoost that wrote it and save_model(\"model.json\")");
+    if (bytes.starts_with("CBM1"))
+        return model_error("M0110", "", "CatBoost's binary format", "save it with save_model(\"model.json\", format=\"json\")");
+    return parse_json(bytes, true);
+}
 
 }  // namespace
 
-Result<ImportReport> import_model(const std::string& text, const ImportOptions& options) {
-    RMT_TRY(Json document, parse_json(text, true));
-    if (document.is_object() && document.contains("rmt_model")) {
-        RMT_TRY(Model model, parse_model(text));
-        if (!options.name.empty() && options.name != model.name) {
-            model.name = options.name;
-            seal(model);
-        }
-        ImportReport report;
-        report.model = std::move(model);
-        report.format = "rmt_model 1";
-        report.fraction_bits = report.model.shift;
-        return report;
+Result<FloatImport> import_float_model(const std::string& bytes, const ImportOptions& options) {
+    FloatImport out;
+    if (looks_like_lightgbm(bytes)) {
+        RMT_TRY(out, import_lightgbm_text(bytes));
+    } else {
+        RMT_TRY(Json document, read_document(bytes));
+        RMT_TRY(out, import_document(document, options, bytes));
     }
-    if (document.is_object() && document.contains("learner")) return import_xgboost(document, options);
-    std::string hint = "recognised: our rmt_model artefact, and XGBoost's save_model(\"model.json\")";
-    if (document.is_array())
-        hint = "this may be XGBoost's dump_model(), which leaves out objective and base_score: use save_model(\"model.json\")";
-    if (document.is_object() && document.contains("tree_info")) hint = "this may be a LightGBM dump, which is not supported yet";
-    if (document.is_object() && document.contains("oblivious_trees")) hint = "this may be a CatBoost model, which is not supported yet";
-    return model_error("M0112", "", "this JSON is not a model that can be imported", hint);
+    RMT_CHECK(check_float_model(out.model));
+    return out;
 }
 
-Result<ImportReport> import_file(const std::string& path, const ImportOptions& options) {
+Result<ImportReport> import_model(const std::string& bytes, const ImportOptions& options) {
+    ImportReport report;
+    if (!looks_like_lightgbm(bytes) && bytes.find("\"rmt_model\"") != std::string::npos) {
+        RMT_TRY(Json document, read_document(bytes));
+        if (document.is_object() && document.contains("rmt_model")) {
+            RMT_TRY(report.model, parse_model(bytes));
+            if (!options.name.empty() && options.name != report.model.name) {
+                report.model.name = options.name;
+                seal(report.model);
+            }
+            report.format = "rmt_model 1";
+            report.fraction_bits = report.model.shift;
+            return report;
+        }
+    }
+    RMT_TRY(FloatImport imported, import_float_model(bytes, options));
+    RMT_TRY(QuantiseReport made, quantise(imported.model, options));
+    static_cast<QuantiseReport&>(report) = std::move(made);
+    report.notes.insert(report.notes.begin(), imported.notes.begin(), imported.notes.end());
+    report.format = imported.model.source;
+    report.probe = compare_rows(imported.model, report, options, probe_rows(report.model, kProbeRows, 1));
+    report.origin = std::move(imported.model);
+    return report;
+}
+
+Result<std::string> read_model_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary | std::ios::ate);
     if (!file) return fail(ErrorKind::NotFound, "cannot open '" + path + "': " + std::strerror(errno), {}, errno);
     auto size = static_cast<std::streamoff>(file.tellg());
@@ -50,7 +103,12 @@ Result<ImportReport> import_file(const std::string& path, const ImportOptions& o
     file.seekg(0);
     file.read(text.data(), size);
     if (!file) return fail(ErrorKind::Environment, "cannot read '" + path + "'");
-    auto report = import_model(text, options);
+    return text;
+}
+
+Result<ImportReport> import_file(const std::string& path, const ImportOptions& options) {
+    RMT_TRY(std::string bytes, read_model_file(path));
+    auto report = import_model(bytes, options);
     if (!report) report.error().message += " (in " + path + ")";
     return report;
 }

@@ -111,28 +111,39 @@ TEST_CASE("xgboost: what is not understood is refused with its place") {
     };
     const Case cases[] = {
         {R"("name":"gbtree")", R"("name":"gblinear")", "M0110", "/learner/gradient_booster/name"},
-        {R"("name":"gbtree")", R"("name":"gbtree","weight_drop":[1,0.5])", "M0110", "/learner/gradient_booster/weight_drop"},
-        {R"("tree_info":[0,0)", R"("weight_drop":[1,0.5],"tree_info":[0,0)", "M0110", "/learner/gradient_booster/model/weight_drop"},
+        {R"("name":"gbtree")", R"("name":"other")", "M0110", "/learner/gradient_booster/name"},
+        {R"("name":"gbtree")", R"("name":"dart")", "M0102", "/learner/gradient_booster"},
+        {R"("name":"gbtree")", R"("name":"gbtree","weight_drop":[1,0.5])", "M0107", "/learner/gradient_booster/model/weight_drop"},
+        {R"("tree_info":[0,0)", R"("weight_drop":[1,0.5],"tree_info":[0,0)", "M0107", "/learner/gradient_booster/model/weight_drop"},
+        {R"("tree_info":[0,0)", R"("scale":2,"tree_info":[0,0)", "M0103", "/learner/gradient_booster/model/scale"},
         {R"("num_class":"0")", R"("num_class":"3")", "M0110", "/learner/learner_model_param/num_class"},
-        {R"("num_target":"1")", R"("num_target":"2")", "M0110", "/learner/learner_model_param/num_target"},
-        {R"("num_feature":"4","num_target")", R"("num_feature":"16","num_target")", "M0110", "/learner/learner_model_param/num_feature"},
-        {R"("binary:logistic")", R"("multi:softmax")", "M0110", "/learner/objective/name"},
-        {R"("binary:logistic")", R"("count:poisson")", "M0110", "/learner/objective/name"},
+        {R"("num_target":"1")", R"("num_target":"2")", "M0110", "2 targets"},
+        {R"("num_target":"1")", R"("num_target":"1","num_thing":"1")", "M0103", "/learner/learner_model_param/num_thing"},
+        {R"("num_feature":"4","num_target")", R"("num_feature":"0","num_target")", "M0108", "/learner/learner_model_param/num_feature"},
+        {R"("binary:logistic")", R"("multi:softmax")", "M0110", "/learner/learner_model_param/num_class"},
+        {R"("binary:logistic")", R"("count:poisson")", "M0110", "not linear"},
+        {R"("binary:logistic")", R"("my:objective")", "M0110", "/learner/objective/name"},
         {R"("3E-1")", R"("[3E-1,4E-1]")", "M0104", "/learner/learner_model_param/base_score"},
         {R"("3E-1")", R"("1E0")", "M0104", "/learner/learner_model_param/base_score"},
         {R"("3E-1")", R"("[3E-1")", "M0104", "/learner/learner_model_param/base_score"},
         {R"("base_score":"3E-1",)", "", "M0102", "'base_score' is missing"},
-        {R"("size_leaf_vector":"1")", R"("size_leaf_vector":"3")", "M0110",
+        {R"("size_leaf_vector":"1")", R"("size_leaf_vector":"3")", "M0107",
          "/learner/gradient_booster/model/trees/0/tree_param/size_leaf_vector"},
-        {R"("split_type":[0)", R"("split_type":[1)", "M0110", "/learner/gradient_booster/model/trees/0/split_type/0"},
-        {R"("categories_nodes":[])", R"("categories_nodes":[0])", "M0110", "/learner/gradient_booster/model/trees/0/categories_nodes"},
+        {R"("num_nodes":"43")", R"("num_nodes":"44")", "M0107", "/learner/gradient_booster/model/trees/0/tree_param/num_nodes"},
+        {R"("num_trees":"6")", R"("num_trees":"7")", "M0107", "/learner/gradient_booster/model/gbtree_model_param/num_trees"},
+        {R"("split_type":[0)", R"("split_type":[1)", "M0107", "/learner/gradient_booster/model/trees/0/split_type/0"},
+        {R"("split_type":[0)", R"("split_type":[2)", "M0108", "/learner/gradient_booster/model/trees/0/split_type/0"},
+        {R"("categories_nodes":[])", R"("categories_nodes":[0])", "M0107", "/learner/gradient_booster/model/trees/0/categories_nodes"},
         {R"("split_conditions":[)", R"("split_conditions":[NaN,)", "M0107", "/learner/gradient_booster/model/trees/0"},
         {R"("left_children":[1)", R"("left_children":[0)", "M0107", "/learner/gradient_booster/model/trees/0"},
         {R"("left_children":[1)", R"("left_children":[9999)", "M0107", "/learner/gradient_booster/model/trees/0"},
+        {R"("left_children":[1,2)", R"("left_children":[1,3)", "M0107", "/learner/gradient_booster/model/trees/0/parents"},
         {R"("split_indices":[)", R"("split_indices":[99,)", "M0107", "/learner/gradient_booster/model/trees/0"},
-        {R"("feature_types":[])", R"("feature_types":["int","c"])", "M0110", "/learner/feature_types/1"},
+        {R"("default_left":[)", R"("default_left":[2,)", "M0107", "/learner/gradient_booster/model/trees/0/default_left"},
+        {R"("feature_types":[])", R"("feature_types":["int","c"])", "M0102", "/learner/feature_types"},
         {R"("version":[1,7,4])", R"("version":[4,0,0])", "M0105", "/version"},
-        {R"("tree_info":[0,0)", R"("tree_info":[0,1)", "M0110", "/learner/gradient_booster/model/tree_info"},
+        {R"("tree_info":[0,0)", R"("tree_info":[0,1)", "M0108", "/learner/gradient_booster/model/tree_info"},
+        {R"("tree_info":[0,0)", R"("tree_info":[0)", "M0107", "/learner/gradient_booster/model/tree_info"},
     };
     for (const Case& c : cases) {
         INFO(c.from << " -> " << c.to);
@@ -224,12 +235,18 @@ TEST_CASE("xgboost: options") {
 }
 
 TEST_CASE("import recognises what it cannot read") {
-    for (auto [text, hint] : {std::pair{"[]", "dump_model"}, std::pair{R"({"tree_info":[]})", "LightGBM"},
-                              std::pair{R"({"oblivious_trees":[]})", "CatBoost"}, std::pair{"{}", "rmt_model"}}) {
-        auto report = import_model(text, {});
+    struct Case {
+        const char *text, *id, *words;
+    };
+    for (const Case& c :
+         {Case{"[]", "M0112", "dump_model"}, Case{"{}", "M0112", "rmt_model"}, Case{R"({"tree_info":[]})", "M0102", "version"},
+          Case{R"([{"nodeid":0,"leaf":1}])", "M0113", "save_model"}, Case{R"({"oblivious_trees":[]})", "M0102", "features_info"},
+          Case{"tree\nversion=v3\n", "M0107", "end of trees"}, Case{"binf", "M0110", "save_model"}, Case{"CBM1", "M0110", "json"}}) {
+        INFO(c.text);
+        auto report = import_model(c.text, {});
         REQUIRE_FALSE(report);
-        CHECK_THAT(report.error().message, ContainsSubstring("M0112"));
-        CHECK_THAT(report.error().hint, ContainsSubstring(hint));
+        CHECK_THAT(report.error().message, ContainsSubstring(c.id));
+        CHECK_THAT(report.error().message + report.error().hint, ContainsSubstring(c.words));
     }
     auto missing = import_file(data_path("no such file.json"), {});
     REQUIRE_FALSE(missing);
