@@ -145,6 +145,7 @@ Result<std::vector<uint8_t>> lower_model(const Model& model, const ModelClass& s
         if (input.missing) return model_error("M0110", "", "missing values are not lowered yet");
     if (model.kind == ModelKind::Oblivious || !model.sets.empty() || model.link == Link::Argmax || model.inputs.size() > RMT_MAX_INPUTS)
         return model_error("M0110", "", "not lowered yet");
+    if (model.net) return model_error("M0110", "", "not lowered yet");
     RMT_CHECK(check_fits(model, shape));
     std::vector<uint32_t> roots;
     std::vector<rmt_model_node> nodes;

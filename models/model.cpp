@@ -5,6 +5,7 @@
 #include <set>
 
 #include "bpf/include/rmt/model_layout.h"
+#include "bpf/include/rmt/net_layout.h"
 #include "models/errors.h"
 #include "models/types.h"
 
@@ -17,9 +18,9 @@ constexpr size_t kMaxSets = 1024;                // more than any class has room
 std::string number(int64_t n) { return std::to_string(n); }
 
 Result<void> check_inputs(const Model& model) {
-    if (model.inputs.empty() || model.inputs.size() > RMT_MODEL_MAX_INPUTS)
-        return model_error("M0107", "/inputs",
-                           "a model has 1.." + number(RMT_MODEL_MAX_INPUTS) + " inputs, this one " + number(model.inputs.size()));
+    const int64_t most = has_trees(model.kind) ? RMT_MODEL_MAX_INPUTS : RMT_NET_MAX_INPUTS;
+    if (model.inputs.empty() || model.inputs.size() > static_cast<size_t>(most))
+        return model_error("M0107", "/inputs", "a model has 1.." + number(most) + " inputs, this one " + number(model.inputs.size()));
     std::set<std::string> names;
     for (size_t i = 0; i < model.inputs.size(); i++) {
         const ModelInput& input = model.inputs[i];
@@ -88,8 +89,6 @@ Result<void> check_output(const Model& model) {
 }
 
 Result<void> check_kind(const Model& model) {
-    if (!has_trees(model.kind))
-        return model_error("M0110", "/kind", std::string("'") + model_kind_name(model.kind) + "' has no trees to check here");
     if (model.trees.empty() || model.trees.size() > RMT_MODEL_MAX_TREES)
         return model_error("M0107", "/trees",
                            "1.." + number(RMT_MODEL_MAX_TREES) + " trees are possible, " + number(model.trees.size()) + " given");
@@ -104,14 +103,35 @@ Result<void> check_kind(const Model& model) {
             return model_error("M0107", "/kind", "kind 'tree' answers its leaf as it is: base and shift are 0 and link is 'round'",
                                "use kind 'forest', also for one tree");
     }
-    if (model.link == Link::Positive && (model.output.kind != OutputKind::Class || model.output.min != 0 || model.output.max != 1))
-        return model_error("M0107", "/link", "'positive' answers class 0 or 1: the output must be of kind 'class' with range [0, 1]");
+    return {};
+}
+
+// What is of trees is absent; what is inside the net is check_net()'s.
+Result<void> check_net_kind(const Model& model) {
+    if (!model.net) return model_error("M0107", "/net", std::string("kind '") + model_kind_name(model.kind) + "' has a net");
+    if (!model.trees.empty() || !model.sets.empty()) return model_error("M0107", "/trees", "a net has neither trees nor sets");
+    if (model.shift != 0 || model.base != 0 || !model.more_bases.empty())
+        return model_error("M0107", "/fixed_point", "the last layer of a net scales its answer: there is no fixed_point");
+    for (size_t i = 0; i < model.inputs.size(); i++)
+        if (model.inputs[i].missing) return model_error("M0110", "/inputs/" + number(i) + "/missing", "a net has no default sides: it answers nothing when an input is missing",
+                               "give missing values a number of the trained range, or use trees");
+    std::vector<Interval> ranges;
+    for (const ModelInput& input : model.inputs) ranges.emplace_back(input.min, input.max);
+    RMT_CHECK(check_net(*model.net, ranges));
+    size_t dense = 0, other = 0;
+    for (const NetLayer& layer : model.net->layers) (layer.kind == LayerKind::Dense ? dense : other)++;
+    const ModelKind kind = other > 0 ? ModelKind::Conv : dense > 1 ? ModelKind::Mlp : ModelKind::Linear;
+    if (kind != model.kind)
+        return model_error("M0107", "/kind", std::string("'") + model_kind_name(model.kind) + "' given, its layers make it '" + model_kind_name(kind) + "'");
     return {};
 }
 
 Result<void> check_outputs(const Model& model) {
     const size_t outputs = model_outputs(model);
+    if (model.link == Link::Positive && (model.output.kind != OutputKind::Class || model.output.min != 0 || model.output.max != 1))
+        return model_error("M0107", "/link", "'positive' answers class 0 or 1: the output must be of kind 'class' with range [0, 1]");
     if (model.link != Link::Argmax) {
+        if (outputs != 1 && model.net) return model_error("M0107", "/net/layers", "only link 'argmax' has several outputs");
         if (outputs != 1) return model_error("M0107", "/fixed_point/bases", "only link 'argmax' has several outputs");
         if (!model.answers.empty()) return model_error("M0107", "/answers", "only link 'argmax' chooses an answer");
     } else {
@@ -265,7 +285,8 @@ Result<void> check_model(const Model& model) {
     RMT_CHECK(check_inputs(model));
     RMT_CHECK(check_output(model));
     RMT_CHECK(check_sets(model));
-    RMT_CHECK(check_kind(model));
+    if (has_trees(model.kind) && model.net) return model_error("M0107", "/net", std::string("kind '") + model_kind_name(model.kind) + "' has trees, no net");
+    RMT_CHECK(has_trees(model.kind) ? check_kind(model) : check_net_kind(model));
     RMT_CHECK(check_outputs(model));
     for (size_t i = 0; i < model.trees.size(); i++) {
         const std::string path = "/trees/" + number(static_cast<int64_t>(i));
@@ -304,7 +325,7 @@ uint32_t model_nodes(const Model& model) {
     return static_cast<uint32_t>(std::min<size_t>(nodes, UINT32_MAX));
 }
 
-size_t model_outputs(const Model& model) { return 1 + model.more_bases.size(); }
+size_t model_outputs(const Model& model) { return model.net ? net_output_count(*model.net) : 1 + model.more_bases.size(); }
 
 int64_t base_of(const Model& model, size_t output) { return output == 0 ? model.base : model.more_bases[output - 1]; }
 

@@ -14,6 +14,9 @@
 //
 // Kind oblivious is a forest of complete trees in which all nodes of one level ask the same: it is several times quicker.
 //
+// Kinds linear, mlp and conv have a net (models/net.h) instead of trees: its first output takes the place of base + sum of leaves,
+// its outputs those of the sums that argmax chooses from, and shift is 0.
+//
 // A Model that came from parse_model() or passed check_model() keeps every invariant listed at check_model().
 #pragma once
 
@@ -24,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/net.h"
 #include "rmt_lang/support/result.h"
 
 namespace rmt::models {
@@ -86,6 +90,7 @@ struct Model {
     std::vector<int64_t> answers;     // of link argmax: what each output answers; empty: 0, 1, 2, ...
     std::vector<CategorySet> sets;
     std::vector<Tree> trees;
+    std::optional<Net> net;  // of kinds linear, mlp, conv
     std::string origin;  // canonical JSON of the form with fractions that this was made from, may be empty
     std::map<std::string, std::string> provenance;
     Samples samples;

@@ -62,9 +62,12 @@ Json head_json(const Model& model) {
                  {"missing", may_miss(model) ? "default_side" : "reject"},
                  {"output", output},
                  {"link", link_name(model.link)},
-                 {"fixed_point", fixed_point_json(model)},
                  {"provenance", model.provenance},
                  {"samples", {{"inputs", model.samples.inputs}, {"outputs", outputs}}}};
+    if (model.net)
+        json["net"] = Json::parse(net_to_json(*model.net));
+    else
+        json["fixed_point"] = fixed_point_json(model);
     if (!model.answers.empty()) json["answers"] = model.answers;
     if (!model.sets.empty()) {
         json["sets"] = Json::array();
@@ -246,7 +249,7 @@ Result<void> read_sets(const Reader& document, Model& model) {
 
 Result<void> read_rest(const Reader& document, Model& model) {
     RMT_TRY(Reader kind, document.at("kind"));
-    RMT_TRY(size_t which, as_one_of(kind, {"tree", "forest", "oblivious"}));
+    RMT_TRY(size_t which, as_one_of(kind, {"tree", "forest", "oblivious", "linear", "mlp", "conv"}));
     model.kind = static_cast<ModelKind>(which);
     if (auto link = document.find("link")) {
         RMT_TRY(which, as_one_of(*link, {"round", "positive", "argmax"}));
@@ -296,7 +299,7 @@ Result<Model> parse_model(const std::string& json) {
         return model_error("M0105", "/rmt_model", "version " + describe(version.json()) + " given, version 1 is supported",
                            "use the rmt-load that wrote it, or a newer one");
     RMT_CHECK(document.only_keys({"rmt_model", "name", "kind", "inputs", "compare", "missing", "output", "link", "fixed_point", "trees",
-                                  "provenance", "samples", "digest", "answers", "sets", "origin"}));
+                                  "provenance", "samples", "digest", "answers", "sets", "origin", "net"}));
     RMT_CHECK(expect_word(document, "compare", "le", "M0110", "export integer thresholds for which left means input <= threshold"));
     Model model;
     RMT_TRY(model.name, document.string_at("name"));
@@ -305,7 +308,12 @@ Result<Model> parse_model(const std::string& json) {
                           "'default_side' when some input has a number for 'missing', else 'reject'"));
     RMT_TRY(model.output, read_output(document));
     RMT_CHECK(read_rest(document, model));
-    RMT_TRY(model.trees, read_trees(document));
+    if (auto net = document.find("net")) {
+        RMT_TRY(model.net, parse_net(net->json().dump()));
+    }
+    if (!model.net || document.find("trees")) {
+        RMT_TRY(model.trees, read_trees(document));
+    }
     RMT_TRY(model.samples, read_samples(document));
     RMT_CHECK(check_model(model));
     RMT_CHECK(check_samples(model));
@@ -321,7 +329,7 @@ Result<Model> parse_model(const std::string& json) {
 
 std::string canonical_bytes(const Model& model) {
     Json document = head_json(model);
-    document["trees"] = Json::array();
+    if (has_trees(model.kind)) document["trees"] = Json::array();
     for (const Tree& tree : model.trees) document["trees"].push_back(tree_json(tree));
     return document.dump(-1, ' ', false, Json::error_handler_t::replace);  // nlohmann::json keeps keys sorted
 }
@@ -335,9 +343,14 @@ std::string to_json(const Model& model) {
     for (const char* key : {"rmt_model", "name", "kind", "inputs", "compare", "missing", "output", "link", "fixed_point", "answers", "sets",
                             "provenance", "samples", "origin"})
         if (head.contains(key)) text += "  \"" + std::string(key) + "\": " + dump(head[key]) + ",\n";
-    text += "  \"trees\": [";
-    for (size_t i = 0; i < model.trees.size(); i++) text += (i > 0 ? ",\n    " : "\n    ") + dump(tree_json(model.trees[i]));
-    text += "\n  ],\n  \"digest\": " + dump(model.digest) + "\n}\n";
+    if (model.net) {
+        text += "  \"net\": " + dump(head["net"]) + ",\n";
+    } else {
+        text += "  \"trees\": [";
+        for (size_t i = 0; i < model.trees.size(); i++) text += (i > 0 ? ",\n    " : "\n    ") + dump(tree_json(model.trees[i]));
+        text += "\n  ],\n";
+    }
+    text += "  \"digest\": " + dump(model.digest) + "\n}\n";
     return text;
 }
 
