@@ -85,6 +85,14 @@ struct ManifestTable {
     uint32_t value_size() const;       // header and `size` entries
 };
 
+// What a program reserves for a net (bpf/include/rmt/net_layout.h). No tiles: for one linear model.
+struct NetClass {
+    uint32_t inputs = 16;              // multiple of 8
+    uint32_t tiles = 0, rows = 0, blocks = 0, width = 0;  // 0, or powers of two
+    uint32_t outputs = 1;              // power of two
+    bool operator==(const NetClass&) const = default;
+};
+
 // Shape that the generated program reserves for a model: a model that fits can be swapped in while it runs.
 struct ModelClass {
     uint32_t trees = 1;                // 1, or a multiple of 4
