@@ -21,7 +21,8 @@ int rounds(int smoke) {
 }
 
 std::string mutate(std::mt19937_64& random, std::string text) {
-    static const char* kTokens[] = {"-1", "0", "2147483648", "-2147483649", "99999999999999999999", "1e400", "NaN", "null", "[]", "{}", "true"};
+    static const char* kTokens[] = {"-1",   "0",  "2147483648", "-2147483649", "99999999999999999999", "1e400", "NaN",
+                                    "null", "[]", "{}",         "true"};
     for (uint64_t edits = 1 + random() % 3; edits > 0 && !text.empty(); edits--) {
         size_t at = random() % text.size();
         switch (random() % 6) {
@@ -93,7 +94,8 @@ TEST_CASE("fuzz: importers") {
     std::ifstream file(RMT_SOURCE_DIR "/tests/models/data/xgb30_forest.json");
     const std::string xgboost{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     REQUIRE(xgboost.size() > 1000);
-    const std::string forms[] = {kLightgbm, kCatboost, kDump, to_json(import_float_model(kLightgbm, {})->model), to_ubjson(xgboost), xgboost};
+    const std::string forms[] = {kLightgbm,          kCatboost, kDump, to_json(import_float_model(kLightgbm, {})->model),
+                                 to_ubjson(xgboost), xgboost};
     for (const std::string& form : forms) {
         size_t accepted = 0;
         try_bytes(form, random, accepted);

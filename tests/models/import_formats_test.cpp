@@ -68,7 +68,8 @@ end of parameters
 pandas_categorical:null
 )";
 
-const char* const kLightgbmJson = R"({"name":"tree","version":"v4","num_class":1,"num_tree_per_iteration":1,"label_index":0,"max_feature_idx":2,
+const char* const kLightgbmJson =
+    R"({"name":"tree","version":"v4","num_class":1,"num_tree_per_iteration":1,"label_index":0,"max_feature_idx":2,
 "objective":"binary sigmoid:2","average_output":false,"feature_names":["age","color","load"],"monotone_constraints":[],"feature_infos":{},
 "tree_info":[{"tree_index":0,"num_leaves":4,"num_cat":1,"shrinkage":1,"tree_structure":
 {"split_index":0,"split_feature":0,"split_gain":9,"threshold":30.5,"decision_type":"<=","default_left":false,"missing_type":"Zero",
@@ -119,9 +120,9 @@ void check_refused(const std::string& good, const std::vector<Case>& cases, cons
 }
 
 const std::vector<Row> kLightgbmRows = {
-    {{20, 1, 0}, 0.625},      {{20, 33, 0}, 0.625},   {{20, 2, 0}, -0.125},      {{20, -1, 0}, -0.125},   {{20, kNone, 0}, -0.125},
-    {{30.5, 1, 0}, 0.625},    {{30.6, 1, 0}, 1.125},  {{0, 1, 0}, 1.125},        {{1e-36, 1, 0}, 1.125},  {{kNone, 1, 0.6}, -1.875},
-    {{-3, 1, 9}, 0.625},      {{40, 0, 0.5}, 1.125},  {{40, 0, 0.51}, -1.875},   {{40, 0, kNone}, 1.125},
+    {{20, 1, 0}, 0.625},   {{20, 33, 0}, 0.625},  {{20, 2, 0}, -0.125},    {{20, -1, 0}, -0.125},   {{20, kNone, 0}, -0.125},
+    {{30.5, 1, 0}, 0.625}, {{30.6, 1, 0}, 1.125}, {{0, 1, 0}, 1.125},      {{1e-36, 1, 0}, 1.125},  {{kNone, 1, 0.6}, -1.875},
+    {{-3, 1, 9}, 0.625},   {{40, 0, 0.5}, 1.125}, {{40, 0, 0.51}, -1.875}, {{40, 0, kNone}, 1.125},
 };
 
 }  // namespace
@@ -196,7 +197,7 @@ TEST_CASE("lightgbm: what is not understood is refused with its place") {
                                  {"label_index=0", "label_indx=0", "M0103", "line 5"},
                                  {"tree_sizes=300 80", "tree_sizes=300 80 80", "M0107", "/tree_sizes"},
                                  {"Tree=1", "Tree=2", "M0107", "Tree=1 expected"},
-                                 {"end of trees", "", "M01", "line"},
+                                 {"end of trees", "", "M0103", "feature_importances"},
                                  {"is_linear=0", "is_linear=1", "M0110", "/Tree=0/is_linear"},
                                  {"num_leaves=4", "num_leaves=5", "M0107", "/Tree=0/leaf_value"},
                                  {"split_feature=0 1 2", "split_feature=0 1 3", "M0108", "/Tree=0/split_feature/2"},
@@ -214,41 +215,43 @@ TEST_CASE("lightgbm: what is not understood is refused with its place") {
                              });
     const std::string text = kLightgbm;
     for (size_t cut = 10; cut < text.find("end of trees"); cut += 7) CHECK_FALSE(import_float_model(text.substr(0, cut), {}));
-    check_refused(kLightgbmJson, {
-                                     {R"("version":"v4")", R"("version":"v5")", "M0105", "/version"},
-                                     {R"("monotone_constraints")", R"("something")", "M0103", "/something"},
-                                     {R"("default_left":false)", R"("default_left":0)", "M0102", "/tree_info/0/tree_structure/default_left"},
-                                     {R"("decision_type":"<=")", R"("decision_type":"<")", "M0110", "decision_type"},
-                                     {R"("missing_type":"Zero")", R"("missing_type":"One")", "M0110", "missing_type"},
-                                     {R"("1||33")", R"("1|33")", "M0102", "left_child/threshold"},
-                                     {R"("num_leaves":4)", R"("num_leaves":3)", "M0107", "/tree_info/0/num_leaves"},
-                                     {R"("leaf_value":0.5)", R"("leaf_value":0.5,"leaf_const":1)", "M0110", "left_child/left_child"},
-                                     {R"("leaf_value":0.5)", R"("leaf_value":"NaN")", "M0111", "left_child/left_child/leaf_value"},
-                                     {R"("split_feature":2)", R"("split_feature":3)", "M0108", "right_child/split_feature"},
-                                     {R"("leaf_value":0.5)", R"("leaf_valu":0.5)", "M0102", "split_feature"},
-                                 });
+    check_refused(kLightgbmJson,
+                  {
+                      {R"("version":"v4")", R"("version":"v5")", "M0105", "/version"},
+                      {R"("monotone_constraints")", R"("something")", "M0103", "/something"},
+                      {R"("default_left":false)", R"("default_left":0)", "M0102", "/tree_info/0/tree_structure/default_left"},
+                      {R"("decision_type":"<=")", R"("decision_type":"<")", "M0110", "decision_type"},
+                      {R"("missing_type":"Zero")", R"("missing_type":"One")", "M0110", "missing_type"},
+                      {R"("1||33")", R"("1|33")", "M0102", "left_child/threshold"},
+                      {R"("num_leaves":4)", R"("num_leaves":3)", "M0107", "/tree_info/0/num_leaves"},
+                      {R"("leaf_value":0.5)", R"("leaf_value":0.5,"leaf_const":1)", "M0110", "left_child/left_child"},
+                      {R"("leaf_value":0.5)", R"("leaf_value":"NaN")", "M0111", "left_child/left_child/leaf_value"},
+                      {R"("split_feature":2)", R"("split_feature":3)", "M0108", "right_child/split_feature"},
+                      {R"("leaf_value":0.5)", R"("leaf_valu":0.5)", "M0103", "leaf_"},
+                  });
 }
 
 TEST_CASE("catboost: what is not understood is refused with its place") {
-    check_refused(kCatboost, {
-                                 {R"("oblivious_trees")", R"("trees")", "M0110", "/trees"},
-                                 {R"("FloatFeature")", R"("OnlineCtr")", "M0110", "/oblivious_trees/0/splits/0/split_type"},
-                                 {R"("FloatFeature")", R"("OneHotFeature")", "M0110", "/oblivious_trees/0/splits/0/split_type"},
-                                 {R"("float_features":[)", R"("ctrs":[{}],"float_features":[)", "M0110", "/features_info/ctrs"},
-                                 {R"("scale_and_bias")", R"("ctr_data":{"a":1},"scale_and_bias")", "M0110", "/ctr_data"},
-                                 {R"("scale_and_bias")", R"("scale")", "M0103", "/scale"},
-                                 {"[0.5,[0.25]]", "[0,[0.25]]", "M0110", "/scale_and_bias/0"},
-                                 {"[0.5,[0.25]]", "[0.5,[0.25,1]]", "M0107", "/scale_and_bias/1"},
-                                 {"[0.5,[0.25]]", "[0.5]", "M0102", "/scale_and_bias"},
-                                 {"[1,2,4,8]", "[1,2,4]", "M0107", "/oblivious_trees/0/leaf_values"},
-                                 {"[1,2,4,8]", "[1,2,4,NaN]", "M0111", "/oblivious_trees/0/leaf_values/3"},
-                                 {R"("border":1.5)", R"("border":NaN)", "M0111", "/oblivious_trees/0/splits/0/border"},
-                                 {R"("float_feature_index":0,"border")", R"("float_feature_index":7,"border")", "M0107", "float_feature_index"},
-                                 {"AsFalse", "AsMaybe", "M0110", "nan_value_treatment"},
-                                 {R"("Logloss")", R"("MyLoss")", "M0110", "/model_info/params/loss_function"},
-                                 {R"("Logloss")", R"("MultiClass")", "M0107", "MultiClass"},
-                                 {R"("feature_index":1)", R"("feature_index":0)", "M0107", "feature_index"},
-                             });
+    check_refused(kCatboost,
+                  {
+                      {R"("oblivious_trees")", R"("trees")", "M0110", "/trees"},
+                      {R"("FloatFeature")", R"("OnlineCtr")", "M0110", "/oblivious_trees/0/splits/0/split_type"},
+                      {R"("FloatFeature")", R"("OneHotFeature")", "M0110", "/oblivious_trees/0/splits/0/split_type"},
+                      {R"("float_features":[)", R"("ctrs":[{}],"float_features":[)", "M0110", "/features_info/ctrs"},
+                      {R"("scale_and_bias")", R"("ctr_data":{"a":1},"scale_and_bias")", "M0110", "/ctr_data"},
+                      {R"("scale_and_bias")", R"("scale")", "M0103", "/scale"},
+                      {"[0.5,[0.25]]", "[0,[0.25]]", "M0110", "/scale_and_bias/0"},
+                      {"[0.5,[0.25]]", "[0.5,[0.25,1]]", "M0107", "/scale_and_bias/1"},
+                      {"[0.5,[0.25]]", "[0.5]", "M0102", "/scale_and_bias"},
+                      {"[1,2,4,8]", "[1,2,4]", "M0107", "/oblivious_trees/0/leaf_values"},
+                      {"[1,2,4,8]", "[1,2,4,NaN]", "M0111", "/oblivious_trees/0/leaf_values/3"},
+                      {R"("border":1.5)", R"("border":NaN)", "M0111", "/oblivious_trees/0/splits/0/border"},
+                      {R"("float_feature_index":0,"border")", R"("float_feature_index":7,"border")", "M0107", "float_feature_index"},
+                      {"AsFalse", "AsMaybe", "M0110", "nan_value_treatment"},
+                      {R"("Logloss")", R"("MyLoss")", "M0110", "/model_info/params/loss_function"},
+                      {R"("Logloss")", R"("MultiClass")", "M0107", "MultiClass"},
+                      {R"("feature_index":1)", R"("feature_index":0)", "M0107", "feature_index"},
+                  });
 }
 
 TEST_CASE("xgboost: UBJSON is the same model; broken bytes are refused") {
@@ -262,13 +265,31 @@ TEST_CASE("xgboost: UBJSON is the same model; broken bytes are refused") {
     for (size_t cut = 3; cut < bytes.size(); cut += 13) CHECK_FALSE(import_model(bytes.substr(0, cut), {}));
     CHECK_FALSE(import_model(bytes + "}", {}));
     using namespace std::string_literals;
-    for (const std::string& bad : {"{i\x01""a[$d#L\x7f\xff\xff\xff\xff\xff\xff\xff}"s, "{i\x01""a[$Z#L\0\0\0\x7f\xff\xff\xff\xff}"s, "{i\x01""a[$T#i\x7f}"s,
-                                   "{i\xff""a}"s, "{i\x01""aX}"s, "{i\x01""aTi\x01""aT}"s, "{i\x01""a[$d]}"s, "{i\x01"s, "{i\x01""aS"s}) {
+    for (const std::string& bad : {"{i\x01"
+                                   "a[$d#L\x7f\xff\xff\xff\xff\xff\xff\xff}"s,
+                                   "{i\x01"
+                                   "a[$Z#L\0\0\0\x7f\xff\xff\xff\xff}"s,
+                                   "{i\x01"
+                                   "a[$T#i\x7f}"s,
+                                   "{i\xff"
+                                   "a}"s,
+                                   "{i\x01"
+                                   "aX}"s,
+                                   "{i\x01"
+                                   "aTi\x01"
+                                   "aT}"s,
+                                   "{i\x01"
+                                   "a[$d]}"s,
+                                   "{i\x01"s,
+                                   "{i\x01"
+                                   "aS"s}) {
         auto refused = import_model(bad, {});
         REQUIRE_FALSE(refused);
         CHECK_THAT(refused.error().message, ContainsSubstring("M0101"));
     }
-    std::string deep = "{i\x01""a";
+    std::string deep =
+        "{i\x01"
+        "a";
     deep += std::string(100000, '[');
     CHECK_FALSE(import_model(deep, {}));
 }
@@ -278,8 +299,9 @@ TEST_CASE("xgboost: vector leaves of both forms, targets, dart in its three plac
         return R"({"version":[3,0,0],"learner":{"objective":{"name":"reg:squarederror"},"learner_model_param":{"base_score":"[1E0,2E0]",
             "num_class":"0","num_feature":"1","num_target":"2"},"gradient_booster":{"name":"gbtree","model":{"gbtree_model_param":{"num_trees":"1"},
             "tree_info":[0],"trees":[{"tree_param":{"num_nodes":"3","size_leaf_vector":"2"},"left_children":[1,-1,-1],"right_children":)" +
-               right + R"(,"parents":[-1,0,0],"split_indices":[0,0,0],"split_conditions":[0.5,NaN,NaN],"default_left":[true,false,false],)" + leaves +
-               "}]}}}}";
+               right +
+               R"(,"parents":[-1,0,0],"split_indices":[0,0,0],"split_conditions":[0.5,NaN,NaN],"default_left":[true,false,false],)" +
+               leaves + "}]}}}}";
     };
     for (const std::string& text : {model(R"("base_weights":[9,9,10,20,30,40])", "[2,-1,-1]"),
                                     model(R"("base_weights":[9,9,9,9,9,9],"leaf_weights":[10,20,30,40])", "[2,0,1]")}) {
@@ -306,7 +328,9 @@ TEST_CASE("xgboost: vector leaves of both forms, targets, dart in its three plac
                                        R"("name":"gbtree","model":{)" + tree + R"(},"weight_drop":[0.5,0.25])",
                                        R"("name":"dart","model":{"weight_drop":[0.5,0.25],)" + tree + "}"}) {
         auto imported = import_float_model(R"({"version":[3,0,0],"learner":{"objective":{"name":"reg:squarederror"},"learner_model_param":
-            {"base_score":"1E0","num_class":"0","num_feature":"1"},"gradient_booster":{)" + booster + "}}}", {});
+            {"base_score":"1E0","num_class":"0","num_feature":"1"},"gradient_booster":{)" +
+                                               booster + "}}}",
+                                           {});
         REQUIRE((imported ? "" : imported.error().message) == "");
         CHECK(raw_margin(imported->model, std::vector<double>{0}) == std::vector<double>{5});
     }

@@ -43,8 +43,8 @@ struct Folder {
 // The exit code of the script; `words` what it said. The distribution's Python is the one that has its packages.
 int train(const std::string& kind, const fs::path& folder, std::string& words) {
     const char* python = fs::exists("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
-    std::string command = std::string(python) + " -B -W ignore '" RMT_SOURCE_DIR "/tests/models/train_models.py' " + kind + " '" +
-                          folder.string() + "' 2>&1";
+    std::string command =
+        std::string(python) + " -B -W ignore '" RMT_SOURCE_DIR "/tests/models/train_models.py' " + kind + " '" + folder.string() + "' 2>&1";
     FILE* pipe = popen(command.c_str(), "r");
     REQUIRE(pipe != nullptr);
     char line[512];
@@ -130,7 +130,8 @@ void compare_integers(const FloatModel& model, const Expected& expected) {
     std::vector<std::vector<int64_t>> rows;
     for (size_t r = 0; r < expected.rows.size(); r++) {
         std::vector<int64_t> row;
-        for (size_t i = 0; i < expected.rows[r].size(); i++) row.push_back(expected.rows[r][i].value_or(options.inputs[i].missing.value_or(0)));
+        for (size_t i = 0; i < expected.rows[r].size(); i++)
+            row.push_back(expected.rows[r][i].value_or(options.inputs[i].missing.value_or(0)));
         auto answer = infer(made->model, row);
         REQUIRE(answer);
         ties += expected.tie[r];

@@ -32,7 +32,8 @@ inline void put_ubjson(std::string& out, const Json& json) {
             out += integers ? "$l#L" : "$d#L";
             put_number(out, json.size(), 8);
             for (const Json& v : json)
-                integers ? put_number(out, static_cast<uint32_t>(v.get<int64_t>()), 4) : put_number(out, std::bit_cast<uint32_t>(v.get<float>()), 4);
+                integers ? put_number(out, static_cast<uint32_t>(v.get<int64_t>()), 4)
+                         : put_number(out, std::bit_cast<uint32_t>(v.get<float>()), 4);
             return;
         }
         for (const Json& v : json) put_ubjson(out, v);
