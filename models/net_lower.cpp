@@ -60,13 +60,13 @@ private:
     const NetBounds& bounds_;
     Lowered out_;
     bool packed_ = false;
-    uint32_t outputs_of_row_ = 0, tiles_of_row_ = 0;
+    uint32_t outputs_of_row_ = 0, blocks_of_row_ = 0;
 };
 
 // The weights of one row: its outputs' rows of the matrix, activation by activation, filled up with zeros.
 void Builder::add_blocks(const NetLayer& layer, uint32_t output, uint32_t count) {
     const size_t start = out_.words.size();
-    out_.words.resize(start + size_t{tiles_of_row_} * RMT_NET_WORDS, 0);
+    out_.words.resize(start + size_t{blocks_of_row_} * RMT_NET_WORDS, 0);
     const uint32_t lanes = packed_ ? RMT_NET_LANES : 1;
     for (uint32_t k = 0; k < outputs_of_row_ && output + k < layer.outputs; k++)
         for (uint32_t i = 0; i < count; i++) {
@@ -83,15 +83,15 @@ void Builder::add_row(const NetLayer& layer, uint32_t output, const Interval& cl
         row.add[k] = layer.bias[output + k] * layer.multiplier[output + k] + half(layer.shift);
     }
     row.lo = clamp.first;
-    row.span = clamp.second - clamp.first;
+    row.hi = clamp.second;
     row.shift = layer.shift;
     out_.rows.push_back(row);
 }
 
 void Builder::add_tiles(uint32_t from, uint32_t to, uint32_t row, uint32_t block, uint32_t flags) {
-    for (uint32_t i = 0; i < tiles_of_row_; i++) {
-        const bool last = i + 1 == tiles_of_row_;
-        out_.tiles.push_back({from + i * RMT_NET_TILE, block + i, to, row | (last ? flags | RMT_NET_LAST : 0)});
+    for (uint32_t i = 0; i < blocks_of_row_; i += 2) {
+        const bool last = i + 2 >= blocks_of_row_, wide = i + 1 < blocks_of_row_;
+        out_.tiles.push_back({from + i * RMT_NET_TILE, block + i, to, row | (wide ? RMT_NET_WIDE : 0) | (last ? flags | RMT_NET_LAST : 0)});
     }
 }
 
@@ -107,7 +107,7 @@ void Builder::add_layer(size_t at, uint32_t from, uint32_t to) {
     packed_ = fit_lanes(bounds_.sums[at]);
     outputs_of_row_ = packed_ ? RMT_NET_ROW_OUTPUTS : RMT_NET_ACCUMULATORS;
     const uint32_t count = layer.kind == LayerKind::Dense ? before.size() : layer.kernel * before.channels;
-    tiles_of_row_ = (count + RMT_NET_TILE - 1) / RMT_NET_TILE;
+    blocks_of_row_ = (count + RMT_NET_TILE - 1) / RMT_NET_TILE;
     const auto first_row = static_cast<uint32_t>(out_.rows.size());
     const auto first_block = static_cast<uint32_t>(out_.words.size() / RMT_NET_WORDS);
     for (uint32_t k = 0; k < layer.outputs; k += outputs_of_row_) {
@@ -125,7 +125,7 @@ void Builder::add_layer(size_t at, uint32_t from, uint32_t to) {
         }
         const uint32_t start = layer.kind == LayerKind::Dense ? from : from + t * layer.stride * before.channels;
         for (uint32_t r = 0; r < rows; r++)
-            add_tiles(start, to + place * after.channels + r * outputs_of_row_, first_row + r, first_block + r * tiles_of_row_, flags);
+            add_tiles(start, to + place * after.channels + r * outputs_of_row_, first_row + r, first_block + r * blocks_of_row_, flags);
     }
 }
 
@@ -286,12 +286,12 @@ Result<void> check_net_value(const std::vector<uint8_t>& value, const NetClass& 
     for (uint32_t t = 0; t < header.tiles; t++) {
         rmt_net_tile tile;
         std::memcpy(&tile, value.data() + tile_at + t * sizeof tile, sizeof tile);
-        const uint32_t index = tile.row & ~(RMT_NET_LAST | RMT_NET_MAX | RMT_NET_PACKED);
-        if (tile.from >= shape.width || tile.to >= shape.width || tile.block >= shape.blocks || index >= shape.rows)
+        const uint32_t index = tile.row & ~RMT_NET_FLAGS;
+        if (tile.from >= shape.width || tile.to >= shape.width || tile.block + uint64_t{(tile.row & RMT_NET_WIDE) != 0} >= shape.blocks || index >= shape.rows)
             return wrong("tile " + number(t) + " reaches outside of the class");
         rmt_net_row row;
         std::memcpy(&row, value.data() + row_at + index * sizeof row, sizeof row);
-        if (row.shift > 63 || row.span < 0) return wrong("row " + number(index) + " has a shift or a range that is none");
+        if (row.shift > 63 || row.hi < row.lo) return wrong("row " + number(index) + " has a shift or a range that is none");
         if (t + 1 == header.tiles && !(tile.row & RMT_NET_LAST)) return wrong("its last tile does not end a row");
     }
     return {};

@@ -53,6 +53,7 @@ struct TrainOptions {
     uint64_t seed = 1;
     std::vector<std::string> use;  // the inputs that may be split on; empty: all. The others stay inputs of the model
     ProgressCallback progress;     // of trainers that make several trees
+    size_t max_inputs = 15;        // of the engine that the model is for
 };
 
 struct ClassScore {
