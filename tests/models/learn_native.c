@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#include <stddef.h>
+
+#include "bpf/include/rmt/model.bpf.h"
+#include "bpf/include/rmt/learn.bpf.h"
+
+#include "learn_native.h"
+
+__s64 rmt_native_learn_linear(struct rmt_learn_linear *l, const __s32 *x, __s64 label, __u32 rate, int round)
+{
+	return rmt_learn_linear_step(l, x, label, rate, round);
+}
+
+__s64 rmt_native_learn_mlp(struct rmt_learn_mlp *l, const __s32 *x, __s64 label, __u32 rate, int round)
+{
+	return rmt_learn_mlp_step(l, x, label, rate, round);
+}
