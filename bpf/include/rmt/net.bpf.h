@@ -47,30 +47,29 @@ rmt_model_inline void rmt_net_product(const __s64 *word, const __s64 *act, __s64
 
 		a = rmt_net_plus(a, rmt_net_multiply(word[2 * k], x));
 		b = rmt_net_plus(b, rmt_net_multiply(word[2 * k + 1], x));
+		rmt_net_opaque(a); /* in this order: else clang loads first, and spills what it loaded */
+		rmt_net_opaque(b);
 	}
 	*first = a;
 	*second = b;
 }
 
-/* clamp((sum * multiplier + add) >> shift, lo, lo + span), stored; with `keep` (all bits or none) the larger of old and new. */
+/* clamp((sum * multiplier + add) >> shift, lo, hi), stored; with `keep` (all bits or none) the larger of old and new: the old one
+ * is then the lower end, being within lo..hi already. */
 rmt_model_inline void rmt_net_store(const struct rmt_net_row *row, const int output, const __s64 sum, const __u32 shift, __s64 *to,
 				    const __s64 keep)
 {
-	__s64 above, old, less;
+	__s64 floor = rmt_net_plus(row->lo, rmt_net_minus(to[output], row->lo) & keep), value, sign;
 
-	above = rmt_net_plus(rmt_net_multiply(sum, row->multiplier[output]), row->add[output]) >> shift;
-	above = rmt_net_minus(above, row->lo);
-	less = above >> 63;
-	rmt_net_opaque(less);
-	above &= ~less;
-	less = rmt_net_minus(row->span, above) >> 63;
-	rmt_net_opaque(less);
-	above = (above & ~less) | (row->span & less);
-	above = rmt_net_plus(above, row->lo);
-	old = to[output];
-	less = (rmt_net_minus(above, old) >> 63) & keep;
-	rmt_net_opaque(less);
-	to[output] = (above & ~less) | (old & less);
+	value = rmt_net_minus(rmt_net_plus(rmt_net_multiply(sum, row->multiplier[output]), row->add[output]) >> shift, floor);
+	sign = value >> 63;
+	rmt_net_opaque(sign);
+	value &= ~sign; /* above the floor */
+	value = rmt_net_minus(rmt_net_minus(row->hi, floor), value);
+	sign = value >> 63;
+	rmt_net_opaque(sign);
+	value &= ~sign; /* below the top */
+	to[output] = rmt_net_minus(row->hi, value);
 }
 
 #define rmt_net_lane(word) (((__s64)((__u64)(word) << (64 - RMT_NET_LANE_BITS))) >> (64 - RMT_NET_LANE_BITS))
@@ -130,6 +129,22 @@ rmt_model_inline __s64 rmt_net_answer(const struct rmt_net_header *h, const __s6
 	return out > h->out_max ? h->out_max : out;
 }
 
+rmt_model_inline void rmt_net_tile_step(const struct rmt_net_tile *tile, const struct rmt_net_row *row, const __s64 *word, __s64 *act,
+					__s64 *a, __s64 *b, const int rows, const int blocks, const int width)
+{
+	__u32 flags = tile->row;
+	const __s64 *from = act + (tile->from & (__u32)(width - 1));
+
+	rmt_net_product(word + (tile->block & (__u32)(blocks - 1)) * RMT_NET_WORDS, from, a, b);
+	if (flags & RMT_NET_WIDE)
+		rmt_net_product(word + ((tile->block + 1) & (__u32)(blocks - 1)) * RMT_NET_WORDS, from + RMT_NET_TILE, a, b);
+	if (flags & RMT_NET_LAST) {
+		rmt_net_finish(row + (flags & (__u32)(rows - 1)), flags, *a, *b, act + (tile->to & (__u32)(width - 1)));
+		*a = 0;
+		*b = 0;
+	}
+}
+
 /* act: width + RMT_NET_SLACK activations, of nobody else while this runs; whatever they hold. f: `inputs` numbers. */
 rmt_model_inline int rmt_net_run(const struct rmt_net_header *h, const struct rmt_net_input *in, const __s64 *answer,
 				 const struct rmt_net_tile *tile, const struct rmt_net_row *row, const __s64 *word, const __s32 *f,
@@ -152,17 +167,9 @@ rmt_model_inline int rmt_net_run(const struct rmt_net_header *h, const struct rm
 	if (bad >> 63)
 		return RMT_MODEL_OUTSIDE;
 	rmt_model_for(t, tiles) {
-		const struct rmt_net_tile *now = tile + t;
-		__u32 flags = now->row;
-
 		if ((__u32)t >= h->tiles)
 			break;
-		rmt_net_product(word + (now->block & (__u32)(blocks - 1)) * RMT_NET_WORDS, act + (now->from & (__u32)(width - 1)), &a, &b);
-		if (flags & RMT_NET_LAST) {
-			rmt_net_finish(row + (flags & (__u32)(rows - 1)), flags, a, b, act + (now->to & (__u32)(width - 1)));
-			a = 0;
-			b = 0;
-		}
+		rmt_net_tile_step(tile + t, row, word, act, &a, &b, rows, blocks, width);
 	}
 	*out = rmt_net_answer(h, answer, act, width, outputs);
 	return RMT_MODEL_OK;

@@ -12,7 +12,7 @@
  * of 8; tiles, rows, blocks and width (activations) are powers of two. A class of 0 tiles is one linear model: header and inputs.
  *
  * A net is a list of tiles, whatever its layers: a tile multiplies RMT_NET_TILE activations that lie side by side with a block
- * of weights, for two accumulators; the last tile of a row scales what has come together and stores it as activations. A
+ * of weights, or twice as many with two blocks, for two accumulators; the last tile of a row scales what has come together and stores it as activations. A
  * convolution is the same rows again at other places, a max-pool stores the larger of old and new.
  *
  * A word holds the weights of three outputs, 21 bits apart, wherever user space has proved that no such sum leaves 21 bits: one
@@ -39,7 +39,7 @@
 #define RMT_NET_LANE_BITS 21
 #define RMT_NET_ROW_OUTPUTS (RMT_NET_LANES * RMT_NET_ACCUMULATORS)
 /* A tile may reach so far beyond `width`: reads meet weights of 0, writes fill up a row. */
-#define RMT_NET_SLACK RMT_NET_TILE
+#define RMT_NET_SLACK (2 * RMT_NET_TILE)
 #define RMT_NET_SLOTS 2             /* scratch of a CPU: what interrupts a program on its CPU has another one */
 
 enum rmt_net_link {
@@ -80,6 +80,8 @@ RMT_SIZE(struct rmt_net_input, 24);
 #define RMT_NET_LAST (1u << 31)     /* in `row`: the row ends here */
 #define RMT_NET_MAX (1u << 30)      /* ... and keeps the larger of old and new activation */
 #define RMT_NET_PACKED (1u << 29)   /* ... its words hold three lanes */
+#define RMT_NET_WIDE (1u << 28)     /* in every tile: twice as many activations, by this block and the next one */
+#define RMT_NET_FLAGS (RMT_NET_LAST | RMT_NET_MAX | RMT_NET_PACKED | RMT_NET_WIDE)
 
 struct rmt_net_tile {
 	__u32 from;        /* first of the activations that are multiplied */
@@ -89,12 +91,12 @@ struct rmt_net_tile {
 };
 RMT_SIZE(struct rmt_net_tile, 16);
 
-/* Activation = clamp((sum * multiplier + add) >> shift, lo, lo + span), for each of the row's outputs. */
+/* Activation = clamp((sum * multiplier + add) >> shift, lo, hi), for each of the row's outputs. */
 struct rmt_net_row {
 	__s64 add[RMT_NET_ROW_OUTPUTS];
 	__s64 multiplier[RMT_NET_ROW_OUTPUTS];
 	__s64 lo;
-	__s64 span;
+	__s64 hi;
 	__u32 shift;
 	__u32 reserved;
 };
