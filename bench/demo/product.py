@@ -107,8 +107,10 @@ class Product:
         return Active(self, variant, cgroup, model, mode, agent)
 
     def train(self, samples, out):
-        """Trains a model on a file of collected faults; what the trainer says about it."""
-        return self.call("model", "train", samples, "--label", LABEL, "--inputs", INPUTS, "--name", MODEL, "-o", out)
+        """Trains a model on a file of collected faults; what the trainer says about it. One model for several workloads: where
+        they mix in a leaf it had better not predict."""
+        return self.call("model", "train", samples, "--label", LABEL, "--inputs", INPUTS, "--confidence", "0.8", "--name", MODEL,
+                         "-o", out)
 
 
 class Active:

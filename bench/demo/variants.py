@@ -10,7 +10,7 @@ class Variant:
     page_cluster: int = 3  # as a host has it; the agent of a policy turns it off while it acts
     policy: str = ""       # file in policies/ (without .rmt); empty: the kernel alone
     model: str = ""        # "trained": by an earlier run; "": none at the start
-    trail: bool = True     # the agent pages out behind the stream
+    trail: bool = True     # the agent may page out behind the stream
     color: str = "#888888"
 
 
@@ -20,7 +20,7 @@ VARIANTS = {v.name: v for v in (
     Variant("leap", "Leap", policy="leap", color="#e9a23b"),
     Variant("learned", "RMT, trained", policy="learned_prefetch", model="trained", color="#1b7f79"),
     Variant("fresh", "RMT, from nothing", policy="learned_prefetch", color="#6cc0b8"),
-    Variant("no_evict", "RMT, no eviction", policy="learned_prefetch", model="trained", trail=False, color="#4f9d98"),
+    Variant("no_evict", "Leap, no eviction", policy="leap", trail=False, color="#f3cd98"),
     Variant("next_n", "next N pages", policy="next_n", color="#b07aa1"),
 )}
 DEFAULT = ("linux", "none", "leap", "learned", "fresh")
