@@ -84,8 +84,8 @@ Result<ImportReport> import_model(const std::string& bytes, const ImportOptions&
         }
     }
     RMT_TRY(FloatImport imported, import_float_model(bytes, options));
-    RMT_TRY(QuantiseReport made, quantise(imported.model, options));
-    static_cast<QuantiseReport&>(report) = std::move(made);
+    RMT_TRY(QuantiseTreesReport made, quantise_trees(imported.model, options));
+    static_cast<QuantiseTreesReport&>(report) = std::move(made);
     report.notes.insert(report.notes.begin(), imported.notes.begin(), imported.notes.end());
     report.format = imported.model.source;
     report.probe = compare_rows(imported.model, report, options, probe_rows(report.model, kProbeRows, 1));

@@ -17,7 +17,7 @@
 
 namespace rmt::models {
 
-struct ImportOptions : QuantiseOptions {
+struct ImportOptions : QuantiseTreesOptions {
     bool use_best_iteration = false;  // stop at the attribute best_iteration, as XGBoost's scikit-learn wrapper does
     // What XGBoost's dump_model() leaves out.
     std::string objective;
@@ -30,7 +30,7 @@ struct FloatImport {
     std::vector<std::string> notes;  // what a person should know
 };
 
-struct ImportReport : QuantiseReport {  // with the integer model, its bounds and its notes
+struct ImportReport : QuantiseTreesReport {  // with the integer model, its bounds and its notes
     std::string format;                 // "rmt_model 1", "xgboost 3.0.0"
     std::optional<FloatModel> origin;   // absent for our own artefact
     Comparison probe;                   // on rows next to the thresholds

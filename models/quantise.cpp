@@ -14,6 +14,7 @@ namespace rmt::models {
 namespace {
 
 constexpr uint32_t kMaxFractionBits = 30;
+constexpr size_t kTreeSlots = 15, kForestSlots = 63;  // what the kernel's value has for inputs and sets, by kind
 constexpr double kMaxBase = 9e15;  // 2^53 is the artefact's limit
 
 std::string number(size_t n) { return std::to_string(n); }
@@ -26,9 +27,9 @@ struct Part {
 
 class Quantiser {
 public:
-    Quantiser(const FloatModel& from, const QuantiseOptions& options) : from_(from), options_(options) {}
+    Quantiser(const FloatModel& from, const QuantiseTreesOptions& options) : from_(from), options_(options) {}
 
-    Result<QuantiseReport> run() {
+    Result<QuantiseTreesReport> run() {
         if (!(options_.positive_above > 0 && options_.positive_above < 1))
             return model_error("M0305", "", "positive_above is a probability between 0 and 1");
         RMT_CHECK(check_float_model(from_));
@@ -68,8 +69,8 @@ private:
     double base(const Part& part) const;
 
     const FloatModel& from_;
-    const QuantiseOptions& options_;
-    QuantiseReport report_;
+    const QuantiseTreesOptions& options_;
+    QuantiseTreesReport report_;
     std::vector<FeatureRange> ranges_;  // of each feature
     std::vector<Part> parts_;
 };
@@ -246,7 +247,7 @@ Result<void> Quantiser::single_tree() {
         if (!is_class) report_.margin_bound = std::max(report_.margin_bound, std::abs(whole - value));
         return static_cast<int32_t>(std::clamp<int64_t>(static_cast<int64_t>(whole), model.output.min, model.output.max));
     };
-    TreeQuantiser quantiser(from_, tree, ranges_, model.sets, model.inputs.size(), leaf_of, "/trees/0");
+    TreeQuantiser quantiser(from_, tree, ranges_, model.sets, model.inputs.size(), kTreeSlots, leaf_of, "/trees/0");
     RMT_TRY(Tree made, quantiser.run());
     model.kind = ModelKind::Tree;
     model.trees.push_back(std::move(made));
@@ -275,7 +276,7 @@ Result<void> Quantiser::sum_of_trees() {
                 tree_low = std::min(tree_low, fixed), tree_high = std::max(tree_high, fixed);
                 return static_cast<int32_t>(fixed);
             };
-            TreeQuantiser quantiser(from_, tree, ranges_, model.sets, model.inputs.size(), leaf_of, "/trees/" + number(t));
+            TreeQuantiser quantiser(from_, tree, ranges_, model.sets, model.inputs.size(), kForestSlots, leaf_of, "/trees/" + number(t));
             RMT_TRY(Tree made, from_.oblivious ? quantiser.run_oblivious() : quantiser.run());
             made.output = static_cast<int32_t>(p);
             if (model.trees.size() >= RMT_MODEL_MAX_TREES)
@@ -350,6 +351,6 @@ void Quantiser::set_features() {
 
 }  // namespace
 
-Result<QuantiseReport> quantise(const FloatModel& model, const QuantiseOptions& options) { return Quantiser(model, options).run(); }
+Result<QuantiseTreesReport> quantise_trees(const FloatModel& model, const QuantiseTreesOptions& options) { return Quantiser(model, options).run(); }
 
 }  // namespace rmt::models

@@ -20,7 +20,7 @@
 
 namespace rmt::models {
 
-struct QuantiseOptions {
+struct QuantiseTreesOptions {
     std::string name;                // empty: "model"
     std::vector<ModelInput> inputs;  // names, types, ranges, what means missing; empty: the features, i32, the engine's whole range.
                                      // All of them names of features: any order, unused features may be left out; else by position
@@ -49,7 +49,7 @@ struct Comparison {
     std::vector<int64_t> first_different;
 };
 
-struct QuantiseReport {
+struct QuantiseTreesReport {
     Model model;  // checked and sealed
     uint32_t fraction_bits = 0;
     double margin_bound = 0;   // |integer margin - exact sum of the leaves| is at most this
@@ -60,10 +60,10 @@ struct QuantiseReport {
 };
 
 // Errors: Input M0107, M0108, M0110, M0201, M0305; those of check_model().
-Result<QuantiseReport> quantise(const FloatModel& model, const QuantiseOptions& options);
+Result<QuantiseTreesReport> quantise_trees(const FloatModel& model, const QuantiseTreesOptions& options);
 
 // Both models on rows of the integer model's inputs.
-Comparison compare_rows(const FloatModel& model, const QuantiseReport& report, const QuantiseOptions& options,
+Comparison compare_rows(const FloatModel& model, const QuantiseTreesReport& report, const QuantiseTreesOptions& options,
                         std::span<const std::vector<int64_t>> rows);
 
 // Rows on and next to the thresholds, with missing values where they can occur: where a wrong rounding would show.

@@ -9,7 +9,7 @@
 namespace rmt::models {
 namespace {
 
-std::vector<double> as_floats(const FloatModel& model, const QuantiseReport& report, std::span<const int64_t> row) {
+std::vector<double> as_floats(const FloatModel& model, const QuantiseTreesReport& report, std::span<const int64_t> row) {
     std::vector<double> x(model.features.size(), std::nan(""));
     for (size_t i = 0; i < report.feature_of_input.size(); i++) {
         const ModelInput& input = report.model.inputs[i];
@@ -25,7 +25,7 @@ struct Answer {
     double room = HUGE_VAL;
 };
 
-Answer float_answer(const FloatModel& model, const QuantiseReport& report, const QuantiseOptions& options,
+Answer float_answer(const FloatModel& model, const QuantiseTreesReport& report, const QuantiseTreesOptions& options,
                     const std::vector<double>& margins) {
     const Model& integer = report.model;
     auto round_to = [&](double x, double unit) {
@@ -51,7 +51,7 @@ Answer float_answer(const FloatModel& model, const QuantiseReport& report, const
 }
 
 // Integer margins back in the library's unit.
-double margin_difference(const FloatModel& model, const QuantiseReport& report, const QuantiseOptions& options,
+double margin_difference(const FloatModel& model, const QuantiseTreesReport& report, const QuantiseTreesOptions& options,
                          std::span<const int64_t> row, const std::vector<double>& margins) {
     const Model& integer = report.model;
     if (integer.kind == ModelKind::Tree) return 0;
@@ -70,7 +70,7 @@ double margin_difference(const FloatModel& model, const QuantiseReport& report, 
 
 }  // namespace
 
-Comparison compare_rows(const FloatModel& model, const QuantiseReport& report, const QuantiseOptions& options,
+Comparison compare_rows(const FloatModel& model, const QuantiseTreesReport& report, const QuantiseTreesOptions& options,
                         std::span<const std::vector<int64_t>> rows) {
     Comparison out;
     const double bound = report.model.kind == ModelKind::Tree ? 0 : report.margin_bound + report.library_bound;

@@ -10,9 +10,17 @@
 namespace rmt::models {
 namespace {
 
-// More members than this become ranges of numbers, which need no set of their own in the kernel's value.
-constexpr size_t kMaxMembers = 64;
-constexpr int32_t kMaxMember = 63;  // the engine holds a set as 64 bits
+constexpr size_t kDerived = 64;  // entries that the kernel's value has for sets and for second columns of missing values
+constexpr size_t kStretch = 64;  // numbers that one entry covers
+
+size_t entries_of(const CategorySet& set) {
+    size_t entries = 0;
+    for (size_t i = 0; i < set.members.size(); entries++) {
+        const int64_t first = set.members[i];
+        while (i < set.members.size() && set.members[i] - first < static_cast<int64_t>(kStretch)) i++;
+    }
+    return entries;
+}
 
 bool only_missing(const FeatureRange& range) { return range.low > range.high; }
 
@@ -32,13 +40,14 @@ int64_t integer_threshold(const FloatModel& model, double threshold, const Featu
 }
 
 TreeQuantiser::TreeQuantiser(const FloatModel& model, const FloatTree& tree, std::vector<FeatureRange> ranges,
-                             std::vector<CategorySet>& sets, size_t inputs, Leaf leaf, std::string path)
+                             std::vector<CategorySet>& sets, size_t inputs, size_t slots, Leaf leaf, std::string path)
     : model_(model),
       from_(tree),
       ranges_(std::move(ranges)),
       all_(ranges_),
       sets_(sets),
       inputs_(inputs),
+      slots_(slots),
       leaf_(std::move(leaf)),
       path_(std::move(path)) {}
 
@@ -177,6 +186,28 @@ Result<int32_t> TreeQuantiser::build_zero(const FloatNode& node, int64_t thresho
     return split(f, threshold, true, left, below, depth);
 }
 
+// A set takes a slot beside the inputs, two where its input may be missing; as an input that may be missing does. What finds no room
+// becomes ranges.
+bool TreeQuantiser::has_room(const CategorySet& wanted) const {
+    size_t slots = 0, entries = 0;
+    auto missable = [this](int32_t input) {
+        return std::any_of(all_.begin(), all_.end(), [input](const FeatureRange& r) { return r.input == input && r.missing; });
+    };
+    for (size_t i = 0; i < inputs_; i++) {
+        const size_t columns = missable(static_cast<int32_t>(i)) ? 2 : 1;
+        slots += columns;
+        entries += columns == 2 ? 2 : 0;
+    }
+    auto add = [&](const CategorySet& set) {
+        const size_t columns = missable(set.input) ? 2 : 1;
+        slots += columns;
+        entries += columns * entries_of(set);
+    };
+    for (const CategorySet& set : sets_) add(set);
+    add(wanted);
+    return slots <= slots_ && entries <= kDerived;
+}
+
 Result<int32_t> TreeQuantiser::build_set(const FloatNode& node, uint32_t depth) {
     const FeatureRange range = ranges_[node.feature];
     const FloatSet& set = from_.sets[node.set];
@@ -192,9 +223,8 @@ Result<int32_t> TreeQuantiser::build_set(const FloatNode& node, uint32_t depth) 
     if (numbers == 0) return build(missing_inside ? inside : outside, depth);
     if (here == 0 && (!range.missing || !missing_inside)) return build(outside, depth);
     if (here == numbers && (!range.missing || missing_inside)) return build(inside, depth);
-    if (wanted.members.empty() || wanted.members.size() > kMaxMembers || wanted.members.back() > kMaxMember)
-        return build_ranges(node, depth);
     auto found = std::find(sets_.begin(), sets_.end(), wanted);
+    if (wanted.members.empty() || (found == sets_.end() && !has_room(wanted))) return build_ranges(node, depth);
     const auto number = static_cast<int32_t>(found - sets_.begin());
     if (found == sets_.end()) sets_.push_back(wanted);
     RMT_TRY(int32_t at, emit(static_cast<int32_t>(inputs_) + number, 0, !missing_inside, depth));

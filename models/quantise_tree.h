@@ -29,7 +29,7 @@ public:
     using Leaf = std::function<int32_t(const FloatNode&)>;
 
     TreeQuantiser(const FloatModel& model, const FloatTree& tree, std::vector<FeatureRange> ranges, std::vector<CategorySet>& sets,
-                  size_t inputs, Leaf leaf, std::string path);
+                  size_t inputs, size_t slots, Leaf leaf, std::string path);
 
     // Errors: Input M0107 (too deep, too large), M0108 (no room beside a range for missing values).
     Result<Tree> run();
@@ -42,6 +42,7 @@ private:
     Result<int32_t> build(int32_t node, uint32_t depth);
     Result<int32_t> build_zero(const FloatNode& node, int64_t threshold, uint32_t depth);
     Result<int32_t> build_set(const FloatNode& node, uint32_t depth);
+    bool has_room(const CategorySet& wanted) const;
     Result<int32_t> build_ranges(const FloatNode& node, uint32_t depth);
     Result<int32_t> build_levels(int32_t node, uint32_t depth);
     void set_defaults();
@@ -57,6 +58,7 @@ private:
     const std::vector<FeatureRange> all_;  // at the root
     std::vector<CategorySet>& sets_;
     size_t inputs_;
+    size_t slots_;  // for inputs and sets together
     Leaf leaf_;
     std::string path_;
     Tree out_;

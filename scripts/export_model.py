@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Writes a trained model as rmt_float JSON, which `rmt-load model import` reads.
+"""Writes a trained model as JSON, rmt_float (trees) or rmt_float_net, which `rmt-load model import` reads.
 
     export_model.py MODEL.pkl|MODEL.joblib|MODEL.onnx [-o OUT.json]
     from export_model import export; json.dump(export(estimator), file)
 
 scikit-learn: DecisionTree*, ExtraTree*, RandomForest*, ExtraTrees*, GradientBoosting*, HistGradientBoosting*, MLP*, a Pipeline
-of scalers and an MLP. ONNX: one TreeEnsembleClassifier or TreeEnsembleRegressor; a chain of Gemm or MatMul, Add, Relu, Tanh, Sigmoid.
+of scalers and an MLP. ONNX: one TreeEnsembleClassifier or TreeEnsembleRegressor; a chain of Gemm or MatMul, Add, Relu.
 What would not predict the same is refused. Reading a pickle runs what it says: only read files that you trust."""
 import argparse
 import json
@@ -169,7 +169,7 @@ def export_hist(source, estimator, classifier):
 
 
 def export_mlp(source, estimator, classifier, scalers):
-    """y = activation(W x + b), W[out][in]. A scaler is (x - mean) / scale, given for each feature."""
+    """A scaler is (x - mean) / scale, given for each feature."""
     names = feature_names(estimator)
     mean, scale = [0.0] * len(names), [1.0] * len(names)
     for s in scalers:
@@ -183,21 +183,26 @@ def export_mlp(source, estimator, classifier, scalers):
             raise Refused("the step %s of the pipeline: StandardScaler and MinMaxScaler are supported" % kind)
         # ((x - mean) / scale - m) / d
         mean, scale = [a + b * c for a, b, c in zip(mean, scale, m)], [a * b for a, b in zip(scale, d)]
-    layers = []
-    for i, (w, b) in enumerate(zip(estimator.coefs_, estimator.intercepts_)):
-        last = i == len(estimator.coefs_) - 1
-        layers.append(dict(weights=[[number(v) for v in row] for row in w.T], bias=[number(v) for v in b],
-                           activation="identity" if last else {"logistic": "sigmoid"}.get(estimator.activation, estimator.activation)))
-    outputs = len(layers[-1]["bias"])
-    task, transform = ("regression" if outputs == 1 else "multioutput"), "identity"
-    if classifier:
-        if estimator.out_activation_ == "logistic" and outputs > 1:
-            raise Refused("a classifier of several labels at once: train one for each")
-        task, transform = ("binary", "sigmoid") if outputs == 1 else ("multiclass", "softmax")
-    net = dict(rmt_float=1, kind="net", source=source, features=[dict(name=n) for n in names], task=task, transform=transform,
-               mean=[number(m) for m in mean], scale=[number(s) for s in scale], layers=layers)
-    if classifier:
-        net["classes"] = labels(estimator)
+    if estimator.activation not in ("relu", "identity") and len(estimator.coefs_) > 1:
+        raise Refused("activation '%s': the kernel has 'relu' and 'identity'" % estimator.activation)
+    if classifier and estimator.out_activation_ == "logistic" and len(estimator.intercepts_[-1]) > 1:
+        raise Refused("a classifier of several labels at once: train one for each")
+    relu = estimator.activation == "relu"
+    layers = [dense_layer(w.T, b, relu and i < len(estimator.coefs_) - 1)
+              for i, (w, b) in enumerate(zip(estimator.coefs_, estimator.intercepts_))]
+    return new_net(len(names), layers, mean, scale)
+
+
+def dense_layer(weights, bias, relu):
+    """y = W x + b, W[out][in] row after row."""
+    return dict(kind="dense", outputs=len(bias), weights=[number(v) for row in weights for v in row], bias=[number(v) for v in bias], relu=relu)
+
+
+def new_net(inputs, layers, mean=None, scale=None):
+    """What comes out of the last layer are margins: no softmax, no sigmoid. One margin decides for class 1 above 0."""
+    net = dict(rmt_float_net=1, inputs=inputs, steps=1, layers=layers)
+    if mean is not None and (any(m != 0 for m in mean) or any(s != 1 for s in scale)):
+        net["scaler"] = dict(mean=[number(m) for m in mean], scale=[number(s) for s in scale])
     return net
 
 
@@ -341,37 +346,38 @@ def onnx_ensemble(node, a, features):
     return onnx_trees(model, a, len(classes), "class_", lambda k: k)
 
 
-def onnx_net(graph, arrays, names):
+def onnx_net(graph, arrays, inputs):
     layers = []
-    pending = None  # weights of a MatMul that waits for its Add
+    pending = False  # a MatMul waits for its Add
+    ended = False    # by a sigmoid, which decides like its margin
     for node in graph.node:
         given = [arrays[i] for i in node.input if i in arrays]
         attributes = {x.name: (x.f if x.type == 1 else x.i) for x in node.attribute}
+        if node.op_type in ("Identity", "Flatten", "Cast"):
+            continue
+        if ended:
+            raise Refused("the operator %s behind a Sigmoid" % node.op_type)
         if node.op_type == "Gemm":
             if attributes.get("transA", 0) or attributes.get("alpha", 1) != 1 or attributes.get("beta", 1) != 1:
                 raise Refused("a Gemm with transA, alpha or beta")
             w = given[0] if attributes.get("transB", 0) else given[0].T
-            bias = given[1].ravel() if len(given) > 1 else [0.0] * w.shape[0]
-            layers.append(dict(weights=[[number(v) for v in row] for row in w], bias=[number(v) for v in bias], activation="identity"))
+            layers.append(dense_layer(w, given[1].ravel() if len(given) > 1 else [0.0] * w.shape[0], False))
+            pending = False
         elif node.op_type == "MatMul" and len(given) == 1 and node.input[1] in arrays:
-            pending = given[0].T
-            layers.append(dict(weights=[[number(v) for v in row] for row in pending], bias=[0.0] * pending.shape[0], activation="identity"))
-        elif node.op_type == "Add" and len(given) == 1 and pending is not None:
+            layers.append(dense_layer(given[0].T, [0.0] * given[0].shape[1], False))
+            pending = True
+        elif node.op_type == "Add" and len(given) == 1 and pending and given[0].size == layers[-1]["outputs"]:
             layers[-1]["bias"] = [number(v) for v in given[0].ravel()]
-            pending = None
-        elif node.op_type in ("Relu", "Tanh", "Sigmoid") and layers and layers[-1]["activation"] == "identity":
-            layers[-1]["activation"], pending = node.op_type.lower(), None
-        elif node.op_type not in ("Identity", "Flatten", "Cast"):
-            raise Refused("the operator %s: a chain of Gemm or MatMul, Add, Relu, Tanh, Sigmoid is supported" % node.op_type)
+            pending = False
+        elif node.op_type == "Relu" and layers and not layers[-1]["relu"]:
+            layers[-1]["relu"], pending = True, False
+        elif node.op_type == "Sigmoid" and layers and layers[-1]["outputs"] == 1:
+            ended = True
+        else:
+            raise Refused("the operator %s: a chain of Gemm or MatMul, Add, Relu, with a Sigmoid of one output last, is supported" % node.op_type)
     if not layers:
         raise Refused("no layer and no tree ensemble in the graph")
-    outputs, transform, task = len(layers[-1]["bias"]), "identity", "regression"
-    if layers[-1]["activation"] == "sigmoid" and outputs == 1:
-        layers[-1]["activation"], transform, task = "identity", "sigmoid", "binary"
-    elif outputs > 1:
-        task = "multioutput"
-    return dict(rmt_float=1, kind="net", source="onnx", features=[dict(name=n) for n in names], task=task, transform=transform,
-                mean=[0.0] * len(names), scale=[1.0] * len(names), layers=layers)
+    return new_net(inputs, layers)
 
 
 def export_onnx(proto):
@@ -384,7 +390,7 @@ def export_onnx(proto):
     if not ensembles:
         if not features:
             raise Refused("the graph does not say how many inputs it has")
-        return onnx_net(graph, arrays, ["f%d" % i for i in range(features)])
+        return onnx_net(graph, arrays, features)
     if len(ensembles) > 1 or ensembles[0].op_type == "TreeEnsemble":
         raise Refused("one TreeEnsembleClassifier or TreeEnsembleRegressor is supported")
     others = {n.op_type for n in graph.node} - {ensembles[0].op_type, "ZipMap", "Cast", "Identity"}

@@ -78,7 +78,7 @@ void try_bytes(const std::string& bytes, std::mt19937_64& random, size_t& accept
     auto again = parse_float_model(to_json(imported->model));
     REQUIRE(again);
     REQUIRE(*again == imported->model);
-    auto made = quantise(imported->model, options);
+    auto made = quantise_trees(imported->model, options);
     if (!made) {
         REQUIRE(made.error().message.starts_with("M0"));
         return;

@@ -143,7 +143,7 @@ bool check_file(const fs::path& path, const std::string& name) {
     if (!expected.rows.empty()) options.inputs = inputs_of(model, expected.rows);
     if (model.task == FloatTask::Multioutput) options.output = 0;
     options.score = model.task == FloatTask::Regression && model.transform != Transform::Identity;
-    auto quantised = quantise(model, options);
+    auto quantised = quantise_trees(model, options);
     if (!quantised) {
         std::printf("    not for the kernel: %s\n", quantised.error().message.c_str());
         return good && (quantised.error().message.starts_with("M0110") || quantised.error().message.find("deeper") != std::string::npos);

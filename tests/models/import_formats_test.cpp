@@ -143,11 +143,11 @@ TEST_CASE("lightgbm: text and JSON, missing rules, categories") {
 }
 
 TEST_CASE("lightgbm: zero as missing and categories become exact integer splits") {
-    QuantiseOptions options;
+    QuantiseTreesOptions options;
     options.inputs = {{"age", "i32", -100, 100, 1000, 0}, {"color", "u8", 0, 60, 255, 0}, {"load", "i32", -20, 20, 99, 1}};
     auto imported = import_float_model(kLightgbm, {});
     REQUIRE(imported);
-    auto made = quantise(imported->model, options);
+    auto made = quantise_trees(imported->model, options);
     REQUIRE((made ? "" : made.error().message) == "");
     CHECK(made->model.link == Link::Positive);
     CHECK(made->model.sets.size() == 1);
@@ -172,16 +172,16 @@ TEST_CASE("catboost: bits of leaves, scale and bias, missing values, levels") {
                                  {{2, 0}, 0.5 * (8 - 3) + 0.25},
                                  {{kNone, kNone}, 0.5 * (4 - 3) + 0.25},
                                  {{1.5, -2.5}, 0.5 * (1 - 3) + 0.25}});
-    QuantiseOptions options;
+    QuantiseTreesOptions options;
     options.inputs = {{"a", "i32", -10, 10, 11, 0}, {"b", "i32", -10, 10, {}, 0}};
-    auto made = quantise(imported->model, options);
+    auto made = quantise_trees(imported->model, options);
     REQUIRE((made ? "" : made.error().message) == "");
     CHECK(made->model.kind == ModelKind::Oblivious);
     Comparison all = compare_rows(imported->model, *made, options, probe_rows(made->model, 2000, 5));
     CHECK(all.rows == 2000);
     CHECK(all.different == 0);
     options.inputs[1].min = 0;  // its level is decided: one level is left
-    made = quantise(imported->model, options);
+    made = quantise_trees(imported->model, options);
     REQUIRE(made);
     CHECK(model_depth(made->model) == 1);
 }
@@ -310,12 +310,12 @@ TEST_CASE("xgboost: vector leaves of both forms, targets, dart in its three plac
         CHECK(raw_margin(imported->model, std::vector<double>{0}) == std::vector<double>{11, 22});
         CHECK(raw_margin(imported->model, std::vector<double>{1}) == std::vector<double>{31, 42});
         CHECK(raw_margin(imported->model, std::vector<double>{kNone}) == std::vector<double>{11, 22});
-        auto none = quantise(imported->model, {});
+        auto none = quantise_trees(imported->model, {});
         REQUIRE_FALSE(none);
         CHECK_THAT(none.error().message, ContainsSubstring("M0110"));
-        QuantiseOptions second;
+        QuantiseTreesOptions second;
         second.output = 1;
-        auto made = quantise(imported->model, second);
+        auto made = quantise_trees(imported->model, second);
         REQUIRE((made ? "" : made.error().message) == "");
         CHECK(infer(made->model, std::vector<int64_t>{1}) == 42);
     }
@@ -374,24 +374,24 @@ TEST_CASE("quantise: options that do not fit are refused") {
     auto imported = import_float_model(kLightgbm, {});
     REQUIRE(imported);
     const FloatModel& model = imported->model;
-    QuantiseOptions by_name;  // any order, by the features' own names
+    QuantiseTreesOptions by_name;  // any order, by the features' own names
     by_name.inputs = {{"load", "i32", -20, 20, {}, 0}, {"age", "i32", 1, 100, {}, 0}, {"color", "u8", 0, 40, {}, 0}};
-    auto made = quantise(model, by_name);
+    auto made = quantise_trees(model, by_name);
     REQUIRE((made ? "" : made.error().message) == "");
     CHECK(made->feature_of_input == std::vector<int32_t>{2, 0, 1});
     CHECK(compare_rows(model, *made, by_name, probe_rows(made->model, 1000, 1)).different == 0);
     by_name.inputs.pop_back();
-    auto lost = quantise(model, by_name);
+    auto lost = quantise_trees(model, by_name);
     REQUIRE_FALSE(lost);
     CHECK_THAT(lost.error().message, ContainsSubstring("M0201: at /features/1"));
-    QuantiseOptions wide;  // no room for missing beside the whole range
+    QuantiseTreesOptions wide;  // no room for missing beside the whole range
     wide.inputs = {{"age", "i32", -(1 << 30), 1 << 30, INT32_MIN, 0}, {"color", "u8", 0, 40, {}, 0}, {"load", "i32", -20, 20, {}, 0}};
-    auto room = quantise(model, wide);
+    auto room = quantise_trees(model, wide);
     if (!room) CHECK_THAT(room.error().message, ContainsSubstring("M0108"));
-    QuantiseOptions fraction = by_name;
+    QuantiseTreesOptions fraction = by_name;
     fraction.inputs = {{"age", "i32", 0, 100, {}, 0}, {"color", "u8", 0, 40, {}, 2}, {"load", "i32", -20, 20, {}, 0}};
-    CHECK_FALSE(quantise(model, fraction));
-    QuantiseOptions output;
+    CHECK_FALSE(quantise_trees(model, fraction));
+    QuantiseTreesOptions output;
     output.output = 3;
-    CHECK_FALSE(quantise(model, output));
+    CHECK_FALSE(quantise_trees(model, output));
 }

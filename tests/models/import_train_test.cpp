@@ -122,9 +122,9 @@ void compare_floats(const FloatModel& model, const Expected& expected, const Tol
 }
 
 void compare_integers(const FloatModel& model, const Expected& expected) {
-    QuantiseOptions options;
+    QuantiseTreesOptions options;
     options.inputs = ranges(expected);
-    auto made = quantise(model, options);
+    auto made = quantise_trees(model, options);
     REQUIRE((made ? "" : made.error().message) == "");
     size_t different = 0, ties = 0;
     std::vector<std::vector<int64_t>> rows;
@@ -189,7 +189,7 @@ TEST_CASE("import: what xgboost trains here predicts bit for bit, and decides th
             for (const FloatTree& tree : imported->model.trees) sets += tree.sets.size();
             compare_floats(imported->model, expected, {0, 1e-6, false});
             if (name == "xgb_poisson") {
-                auto value = quantise(imported->model, {});
+                auto value = quantise_trees(imported->model, {});
                 REQUIRE_FALSE(value);
                 CHECK_THAT(value.error().message, ContainsSubstring("M0110"));
                 continue;
