@@ -31,6 +31,7 @@ rmt_model_inline __u64 rmt_net_scale(const struct rmt_net_input *in, const __s32
 	for (k = 0; k < RMT_NET_INPUT_GROUP; k++) {
 		bad |= (__u64)in[k].span - (__u32)((__u32)f[k] - (__u32)in[k].lo);
 		act[k] = rmt_net_plus(rmt_net_multiply((__s64)f[k], in[k].multiplier), in[k].add) >> shift;
+		asm volatile("" : "+r"(bad) : : "memory"); /* one after the other: else clang loads all first, and spills */
 	}
 	return bad;
 }
@@ -157,12 +158,18 @@ rmt_model_inline int rmt_net_run(const struct rmt_net_header *h, const struct rm
 
 	if (h->layout != RMT_NET_LAYOUT || h->kind != RMT_NET_KIND)
 		return RMT_MODEL_NONE;
-	rmt_model_for(g, inputs / RMT_NET_INPUT_GROUP) {
-		__u32 at = (__u32)g * RMT_NET_INPUT_GROUP;
+	if (inputs <= 4 * RMT_NET_INPUT_GROUP) { /* without a loop, each turn of which calls the kernel; what is unused passes */
+		rmt_model_unroll
+		for (g = 0; g < inputs; g += RMT_NET_INPUT_GROUP)
+			bad |= rmt_net_scale(in + g, f + g, act + g, h->input_shift & 63);
+	} else {
+		rmt_model_for(g, inputs / RMT_NET_INPUT_GROUP) {
+			__u32 at = (__u32)g * RMT_NET_INPUT_GROUP;
 
-		if (at >= h->inputs)
-			break;
-		bad |= rmt_net_scale(in + at, f + at, act + at, h->input_shift & 63);
+			if (at >= h->inputs)
+				break;
+			bad |= rmt_net_scale(in + at, f + at, act + at, h->input_shift & 63);
+		}
 	}
 	if (bad >> 63)
 		return RMT_MODEL_OUTSIDE;
