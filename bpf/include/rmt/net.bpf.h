@@ -158,7 +158,9 @@ rmt_model_inline int rmt_net_run(const struct rmt_net_header *h, const struct rm
 
 	if (h->layout != RMT_NET_LAYOUT || h->kind != RMT_NET_KIND)
 		return RMT_MODEL_NONE;
-	if (inputs <= 4 * RMT_NET_INPUT_GROUP) { /* without a loop, each turn of which calls the kernel; what is unused passes */
+	/* Up to 32 inputs without a loop, each turn of which calls the kernel, as long as the kernel verifies less than 4000
+	 * instructions; what is unused passes. */
+	if (inputs <= (outputs > 1 ? 2 : 4) * RMT_NET_INPUT_GROUP) {
 		rmt_model_unroll
 		for (g = 0; g < inputs; g += RMT_NET_INPUT_GROUP)
 			bad |= rmt_net_scale(in + g, f + g, act + g, h->input_shift & 63);
