@@ -18,7 +18,7 @@ namespace rmt::models {
 namespace {
 
 // What a leaf must save in wrong rows to be worth having.
-constexpr double kLeafCost = 0.5;
+constexpr double kLeafCost = 1;
 
 struct Branch {
     Tree tree;
@@ -50,8 +50,8 @@ Branch join(int32_t feature, int32_t threshold, const Branch& left, const Branch
 // A single tree that answers labels. Rows are numbers into rows.grow.
 class LabelTree {
 public:
-    LabelTree(const Model& old, const TrainRows& rows, const WarmOptions& options, std::vector<BinnedColumn> columns)
-        : old_(old.trees[0]), rows_(rows), options_(options), nodes_left_(options.common.max_nodes) {
+    LabelTree(const Tree& old, const TrainRows& rows, const WarmOptions& options, std::vector<BinnedColumn> columns)
+        : old_(old), rows_(rows), options_(options), nodes_left_(options.common.max_nodes) {
         for (int64_t label : labels_ = labels_of(rows, rows.grow)) known_.insert(label);
         grow_.columns = std::move(columns);
         double share = 0;
@@ -64,21 +64,34 @@ public:
     Tree adapt() {
         std::vector<uint32_t> all(labels_.size());
         for (uint32_t i = 0; i < all.size(); i++) all[i] = i;
-        return merge_equal_leaves(adapt(0, all, 0).tree);
+        Counts before;
+        return merge_equal_leaves(adapt(0, all, 0, before).tree);
     }
 
 private:
-    Branch adapt(int32_t node, const std::vector<uint32_t>& rows, uint32_t depth) {  // depth <= 16
-        if (old_.is_leaf(node)) return extend(rows, depth, leaf(rows, &old_.value[node]));
+    using Counts = std::map<int64_t, double>;
+
+    // `before` receives what the old leaves below count for.
+    Branch adapt(int32_t node, const std::vector<uint32_t>& rows, uint32_t depth, Counts& before) {  // depth <= 16
+        if (old_.is_leaf(node)) {
+            const int32_t answer = old_.value[static_cast<size_t>(node)];
+            if (known_.count(answer) > 0 || rows.empty()) before[answer] += options_.prior_rows;
+            Branch one = leaf(rows, before);
+            if (rows.empty() && options_.prior_rows == 0) one.tree.value[0] = answer;
+            return extend(rows, depth, std::move(one));
+        }
         std::vector<uint32_t> left, right;
         const Column& input = *rows_.inputs[static_cast<size_t>(old_.feature[node])];
         for (uint32_t row : rows) (input.values[rows_.grow[row]] <= old_.threshold[node] ? left : right).push_back(row);
-        if (left.empty() && !may_answer(old_.left[node])) return adapt(old_.right[node], rows, depth);
-        if (right.empty() && !may_answer(old_.right[node])) return adapt(old_.left[node], rows, depth);
-        Branch both = join(old_.feature[node], old_.threshold[node], adapt(old_.left[node], left, depth + 1),
-                           adapt(old_.right[node], right, depth + 1));
+        if (left.empty() && !may_answer(old_.left[node])) return adapt(old_.right[node], rows, depth, before);
+        if (right.empty() && !may_answer(old_.right[node])) return adapt(old_.left[node], rows, depth, before);
+        Counts of_left, of_right;
+        const Branch a = adapt(old_.left[node], left, depth + 1, of_left), b = adapt(old_.right[node], right, depth + 1, of_right);
+        Branch both = join(old_.feature[node], old_.threshold[node], a, b);
+        for (const Counts* part : {&of_left, &of_right})
+            for (const auto& [answer, count] : *part) before[answer] += count;
         if (rows.empty()) return both;
-        Branch one = leaf(rows, nullptr);
+        Branch one = leaf(rows, before);
         return one.cost <= both.cost ? one : both;
     }
 
@@ -88,19 +101,20 @@ private:
         return may_answer(old_.left[node]) || may_answer(old_.right[node]);
     }
 
-    Branch leaf(const std::vector<uint32_t>& rows, const int32_t* before) const {
-        std::map<int64_t, double> counts;
+    Branch leaf(const std::vector<uint32_t>& rows, const Counts& before) const {
+        Counts counts = before;
         for (uint32_t row : rows) counts[labels_[row]] += 1;
-        double all = static_cast<double>(rows.size()), best = 0;
-        if (before) counts[*before] += options_.prior_rows, all += options_.prior_rows;
+        double all = 0, best = 0;
         int64_t answer = options_.common.none;
-        for (const auto& [label, count] : counts)
+        for (const auto& [label, count] : counts) {
+            all += count;
             if (count > best && label >= options_.common.output.min && label <= options_.common.output.max) best = count, answer = label;
+        }
         if (best < options_.common.confidence * all) answer = options_.common.none;
         Branch branch;
         branch.tree.add_leaf(static_cast<int32_t>(answer));
-        branch.cost = kLeafCost;
-        for (uint32_t row : rows) branch.cost += labels_[row] != answer;
+        auto right = counts.find(answer);
+        branch.cost = kLeafCost + all - (right == counts.end() ? 0 : right->second);
         return branch;
     }
 
@@ -211,7 +225,7 @@ Result<TrainReport> adapt_tree(const Model& old, const Dataset& data, const Warm
         model.inputs[i].max = std::max(model.inputs[i].max, old.inputs[i].max);
     }
     if (options.common.task == Task::Classify) {
-        model.trees.push_back(LabelTree(old, rows, options, columns).adapt());
+        model.trees.push_back(LabelTree(old.trees[0], rows, options, columns).adapt());
     } else {
         model.trees.push_back(old.trees[0]);
         refit_numbers(model.trees[0], rows, options);
@@ -244,12 +258,74 @@ Result<TrainReport> adapt_forest(const Model& old, const Dataset& data, const Wa
     return report;
 }
 
+Result<TrainReport> adapt_model(const Model& old, const Dataset& data, const WarmOptions& options) {
+    return old.kind == ModelKind::Tree ? adapt_tree(old, data, options) : adapt_forest(old, data, options);
+}
+
+// A single tree without the old one's splits: nothing of it is left.
+Model without_splits(const Model& old, const WarmOptions& options) {
+    Model stub = old;
+    stub.trees[0] = Tree();
+    stub.trees[0].add_leaf(static_cast<int32_t>(options.common.none));
+    return stub;
+}
+
+constexpr size_t kFolds = 4, kFewestRows = 8, kMostRows = 4096;
+constexpr double kPriors[] = {32, 4, 0.5};  // of equal ones, the one that trusts the old model more
+constexpr double kUnmeasured = 4;
+
+Dataset rows_of(const Dataset& data, size_t fold, bool in_fold) {
+    Dataset part = data;
+    for (size_t c = 0; c < data.columns.size(); c++) {
+        part.columns[c].values.clear();
+        for (size_t row = 0; row < data.rows(); row++)
+            if ((row % kFolds == fold) == in_fold) part.columns[c].values.push_back(data.columns[c].values[row]);
+    }
+    return part;
+}
+
+// What the model gets right on each fold, adapted to the others: rows, or for numbers the error below 0.
+Result<double> try_out(const Model& old, const std::vector<std::pair<Dataset, Dataset>>& folds, const WarmOptions& options) {
+    double worth = 0;
+    for (const auto& [train, test] : folds) {
+        RMT_TRY(const TrainReport report, adapt_model(old, train, options));
+        std::vector<uint32_t> rows(test.rows());
+        for (uint32_t i = 0; i < rows.size(); i++) rows[i] = i;
+        RMT_TRY(const Evaluation e, evaluate(report.model, test, options.common.label, rows, options.common.none));
+        worth += options.common.task == Task::Classify ? static_cast<double>(e.correct) : -e.absolute_error;
+    }
+    return worth;
+}
+
+Result<TrainReport> adapt_validated(const Model& old, const Dataset& data, WarmOptions options) {
+    options.prior_rows = kUnmeasured;
+    if (data.rows() < kFewestRows || data.rows() > kMostRows) return adapt_model(old, data, options);
+    std::vector<std::pair<Dataset, Dataset>> folds;
+    for (size_t fold = 0; fold < kFolds; fold++) folds.emplace_back(rows_of(data, fold, false), rows_of(data, fold, true));
+    WarmOptions inner = options;
+    inner.common.holdout = 0;
+    double best = 0;
+    bool first = true, stub = false;
+    for (double prior : kPriors) {
+        inner.prior_rows = prior;
+        RMT_TRY(const double worth, try_out(old, folds, inner));
+        if (first || worth > best) best = worth, options.prior_rows = prior;
+        first = false;
+    }
+    if (old.kind == ModelKind::Tree && options.common.task == Task::Classify) {
+        inner.prior_rows = 0;
+        RMT_TRY(const double worth, try_out(without_splits(old, options), folds, inner));
+        if (worth > best) stub = true, options.prior_rows = 0;
+    }
+    return adapt_model(stub ? without_splits(old, options) : old, data, options);
+}
+
 }  // namespace
 
 Result<TrainReport> warm_start(const Model& old, const Dataset& data, const WarmOptions& given) {
     auto wrong = [](const std::string& what) { return model_error("M0305", "", what); };
     WarmOptions options = given;
-    if (!(options.prior_rows >= 0 && options.prior_rows <= 1e9)) return wrong("prior rows lie in 0..1e9");
+    if (!(options.prior_rows <= 1e9)) return wrong("prior rows are at most 1e9");
     if (!(options.learning_rate > 0 && options.learning_rate <= 1)) return wrong("the learning rate lies above 0 and up to 1");
     if (!has_trees(old.kind)) return wrong(std::string("trees can be adapted, not a ") + model_kind_name(old.kind));
     std::vector<std::string> names;
@@ -265,7 +341,7 @@ Result<TrainReport> warm_start(const Model& old, const Dataset& data, const Warm
     options.common.output = old.output;
     if (options.common.name == TrainOptions().name) options.common.name = old.name;
     options.common.none = std::clamp(options.common.none, old.output.min, old.output.max);
-    return old.kind == ModelKind::Tree ? adapt_tree(old, data, options) : adapt_forest(old, data, options);
+    return options.prior_rows < 0 ? adapt_validated(old, data, options) : adapt_model(old, data, options);
 }
 
 }  // namespace rmt::models
