@@ -8,6 +8,7 @@
 
 #include "models/errors.h"
 #include "models/import_formats.h"
+#include "models/quantise_net.h"
 
 namespace rmt::models {
 namespace {
@@ -54,6 +55,32 @@ Result<Json> read_document(const std::string& bytes) {
     return parse_json(bytes, true);
 }
 
+Result<ImportReport> import_net(const std::string& bytes, const ImportOptions& options) {
+    RMT_TRY(FloatNet net, parse_float_net(bytes));
+    if (options.inputs.empty())
+        return model_error("M0305", "", "a net's inputs are scaled from their ranges, none was given", "name the inputs with their ranges");
+    const size_t outputs = net.layers.back().outputs;
+    if (!options.decide && outputs != 1)
+        return model_error("M0110", "", std::to_string(outputs) + " values; a model in the kernel answers one number",
+                           "if they are margins of classes, say that it decides");
+    QuantiseOptions wanted;
+    wanted.name = options.name.empty() ? "model" : options.name;
+    wanted.inputs = options.inputs;
+    if (options.decide) {
+        wanted.link = outputs == 1 ? Link::Positive : Link::Argmax;
+        wanted.output = {OutputKind::Class, "u8", 0, static_cast<int64_t>(outputs == 1 ? 1 : outputs - 1), {}};
+    } else {
+        auto range = options.output_range.value_or(std::pair<int64_t, int64_t>{INT32_MIN, INT32_MAX});
+        wanted.output = {OutputKind::Value, "i32", range.first, range.second, {}};
+    }
+    RMT_TRY(QuantiseReport made, quantise_net(net, wanted));
+    ImportReport report;
+    report.model = std::move(made.model);
+    report.format = "rmt_float_net 1";
+    if (made.bound) report.margin_bound = *made.bound;
+    return report;
+}
+
 }  // namespace
 
 Result<FloatImport> import_float_model(const std::string& bytes, const ImportOptions& options) {
@@ -83,6 +110,7 @@ Result<ImportReport> import_model(const std::string& bytes, const ImportOptions&
             return report;
         }
     }
+    if (bytes.starts_with("{") && bytes.find("\"rmt_float_net\"") != std::string::npos) return import_net(bytes, options);
     RMT_TRY(FloatImport imported, import_float_model(bytes, options));
     RMT_TRY(QuantiseTreesReport made, quantise_trees(imported.model, options));
     static_cast<QuantiseTreesReport&>(report) = std::move(made);

@@ -4,6 +4,7 @@
 //   XGBoost 1.3 to 3.4: save_model() as JSON or UBJSON, and dump_model(dump_format="json") with what it leaves out given beside it
 //   LightGBM v2 to v4: the text model, and dump_model() as JSON
 //   CatBoost: JSON of symmetric trees over numeric features
+//   nets as rmt_float_net, which need the inputs' ranges (models/quantise_net.h)
 // Each becomes a FloatModel, which predicts as the library does, and that becomes integers (models/quantise.h). What is not
 // understood is refused with its place in the file, never approximated.
 #pragma once
@@ -23,6 +24,8 @@ struct ImportOptions : QuantiseTreesOptions {
     std::string objective;
     std::vector<double> base_score;  // of the output, as in save_model(): one, or one for each class
     uint32_t classes = 0;            // of multi:*
+    // What a net's file leaves out: its outputs are margins of classes (one: class 1 above 0; several: the largest), not a value.
+    bool decide = false;
 };
 
 struct FloatImport {

@@ -395,3 +395,22 @@ TEST_CASE("quantise: options that do not fit are refused") {
     output.output = 3;
     CHECK_FALSE(quantise_trees(model, output));
 }
+
+TEST_CASE("rmt_float_net: a net becomes integers when its inputs have ranges") {
+    const std::string net = R"({"rmt_float_net":1,"inputs":2,"steps":1,"layers":[
+        {"kind":"dense","outputs":2,"weights":[1,-1,0.5,0.5],"bias":[0,-10],"relu":true},
+        {"kind":"dense","outputs":1,"weights":[1,-0.5],"bias":[-3],"relu":false}]})";
+    CHECK_FALSE(import_model(net, {}));
+    ImportOptions options;
+    options.inputs = {{"a", "i32", -100, 100, {}, 0}, {"b", "i32", -100, 100, {}, 0}};
+    options.decide = true;
+    auto report = import_model(net, options);
+    REQUIRE((report ? "" : report.error().message) == "");
+    CHECK(report->model.link == Link::Positive);
+    for (int64_t a = -100; a <= 100; a += 9)
+        for (int64_t b = -100; b <= 100; b += 7) {
+            double first = std::max<double>(0, static_cast<double>(a - b)), second = std::max(0.0, 0.5 * static_cast<double>(a + b) - 10);
+            double margin = first - 0.5 * second - 3;
+            if (std::abs(margin) > report->margin_bound) CHECK(infer(report->model, std::vector<int64_t>{a, b}) == (margin > 0 ? 1 : 0));
+        }
+}
