@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Training: our trees and boosted trees against xgboost's `hist` with one thread, on the same rows.
 
-usage: bench/train_bench.py [--reps 9] [--rows 100000] [--build build] [--json]      needs python3-xgboost
+usage: bench/train_bench.py [--reps 9] [--rows 100000] [--build build] [--json]      needs python3-xgboost (Debian's python3)
 
 Every repetition runs both, one after the other, and the other one first each time. Time is from the integers in memory to a
 model: for xgboost DMatrix (which also makes floats of them) and train; `train only` leaves the DMatrix out, but a fresh one is
