@@ -8,186 +8,342 @@
 
 #include "bpf/include/rmt/model_layout.h"
 #include "models/errors.h"
+#include "models/lower_columns.h"
 
 namespace rmt::models {
 namespace {
 
 constexpr uint32_t kMinNodes = 256;
+constexpr uint32_t kMinDerived = 4;
 
-bool is_forest(const Model& model) { return model.kind == ModelKind::Forest; }
+// What a model takes of a class, as that kind of engine.
+struct Need {
+    EngineKind kind = EngineKind::Tree;
+    uint32_t columns = 0, derived = 0, outputs = 1;
+    uint32_t trees = 1;  // roots, with what fills up groups and outputs
+    uint64_t nodes = 0;  // of a tree as the artefact counts, else as lowered; of oblivious trees leaves
+    uint32_t depth = 0;
+};
 
-uint32_t group_count(const Model& model) {
-    return is_forest(model) ? (static_cast<uint32_t>(model.trees.size()) + RMT_MODEL_GROUP - 1) / RMT_MODEL_GROUP : 0;
+std::vector<uint32_t> trees_of_outputs(const Model& model) {
+    std::vector<uint32_t> trees(model_outputs(model), 0);
+    for (const Tree& tree : model.trees) trees[static_cast<size_t>(tree.output)]++;
+    return trees;
 }
 
-// Nodes in the value: the last group is filled up with one shared leaf of value 0.
-uint32_t lowered_nodes(const Model& model) {
-    bool filler = group_count(model) * RMT_MODEL_GROUP > model.trees.size() && is_forest(model);
-    return model_nodes(model) + (filler ? 1 : 0);
+Need need_of(const Model& model, const Columns& columns, EngineKind kind) {
+    Need need{kind, columns.used, static_cast<uint32_t>(columns.derive.size()), static_cast<uint32_t>(model_outputs(model))};
+    need.depth = model_depth(model);
+    need.nodes = model_nodes(model);
+    if (kind == EngineKind::Tree) return need;
+    need.trees = 0;
+    for (uint32_t trees : trees_of_outputs(model)) {
+        const uint32_t filled = (std::max(1u, trees) + RMT_MODEL_GROUP - 1) / RMT_MODEL_GROUP * RMT_MODEL_GROUP;
+        need.nodes += filled != trees;
+        need.trees += filled;
+    }
+    if (kind == EngineKind::Oblivious) need.nodes = uint64_t{need.trees} << need.depth;
+    return need;
+}
+
+EngineKind best_kind(const Model& model, const Columns& columns) {
+    if (model.kind == ModelKind::Oblivious) return EngineKind::Oblivious;
+    return model.kind == ModelKind::Tree && columns.used < RMT_MODEL_SLOTS ? EngineKind::Tree : EngineKind::Forest;
+}
+
+ModelClass class_of(const Need& need) {
+    ModelClass shape;
+    shape.kind = need.kind;
+    shape.trees = need.trees;
+    shape.depth = std::max(4u, (need.depth + 3) / 4 * 4);
+    shape.nodes = static_cast<uint32_t>(std::max<uint64_t>(kMinNodes, std::bit_ceil(std::min<uint64_t>(need.nodes, 1u << 31))));
+    shape.slots = need.columns < RMT_MODEL_SLOTS ? RMT_MODEL_SLOTS : RMT_MODEL_MAX_SLOTS;
+    shape.derived = need.derived == 0 ? 0 : std::max(kMinDerived, std::bit_ceil(need.derived));
+    shape.outputs = std::bit_ceil(need.outputs);
+    return shape;
+}
+
+bool too_many_blocks(const ModelClass& shape) {
+    return shape.kind == EngineKind::Tree && RMT_MODEL_BLOCKS(shape.depth, uint64_t{shape.nodes}) > RMT_MODEL_MAX_BLOCKS;
+}
+
+// The largest class of each kind, and how much of it the model takes.
+Result<void> check_supported(const Model& model, const Need& need) {
+    auto refuse = [&](const std::string& what, uint64_t has, uint64_t most, const char* hint) {
+        return model_error("M0208", "",
+                           "model '" + model.name + "' has " + std::to_string(has) + " " + what + ", the largest class has room for " +
+                               std::to_string(most),
+                           hint);
+    };
+    if (need.columns >= RMT_MODEL_MAX_SLOTS)
+        return refuse("columns (inputs, sides of missing values, sets)", need.columns, RMT_MODEL_MAX_SLOTS - 1,
+                      "train on fewer inputs, or with fewer categories");
+    if (need.derived > RMT_MODEL_MAX_DERIVED)
+        return refuse("columns to make (64 categories of a set each)", need.derived, RMT_MODEL_MAX_DERIVED,
+                      "number the categories from 0 up, or train with fewer");
+    const uint32_t deepest = need.kind == EngineKind::Oblivious ? RMT_MODEL_MAX_LEVELS : RMT_MODEL_MAX_DEPTH;
+    if (need.depth > deepest) return refuse("steps of depth", need.depth, deepest, "train with a smaller max depth");
+    if (need.trees > RMT_MODEL_MAX_TREES)
+        return refuse("trees (those of each output in groups of four)", need.trees, RMT_MODEL_MAX_TREES, "train fewer trees");
+    if (need.nodes > RMT_MODEL_MAX_NODES)
+        return refuse(need.kind == EngineKind::Oblivious ? "leaves" : "nodes", need.nodes, RMT_MODEL_MAX_NODES, "train a smaller model");
+    return {};
 }
 
 uint32_t link_of(uint32_t slot, uint32_t child) { return slot | child << 8; }
-
-// Appends a tree, breadth first, children side by side; returns the place of its root.
-uint32_t append_tree(const Tree& tree, std::vector<rmt_model_node>& nodes) {
-    auto root = static_cast<uint32_t>(nodes.size());
-    std::vector<int32_t> order = {0};  // order[i] lies at root + i
-    for (size_t i = 0; i < order.size(); i++) {
-        int32_t node = order[i];
-        auto place = root + static_cast<uint32_t>(i);
-        if (tree.is_leaf(node)) {
-            nodes.push_back({tree.value[node], link_of(RMT_MODEL_SENTINEL_SLOT, place)});
-            continue;
-        }
-        nodes.push_back(
-            {tree.threshold[node], link_of(static_cast<uint32_t>(tree.feature[node]), root + static_cast<uint32_t>(order.size()))});
-        order.push_back(tree.left[node]);
-        order.push_back(tree.right[node]);
-    }
-    return root;
-}
 
 uint64_t digest_prefix(const std::string& digest) {
     std::string hex = digest.starts_with("sha256:") ? digest.substr(7, 16) : "";
     return std::strtoull(hex.c_str(), nullptr, 16);
 }
 
-rmt_model_header make_header(const Model& model, uint32_t version) {
-    rmt_model_header header = {};
-    header.layout = RMT_MODEL_LAYOUT;
-    header.kind = is_forest(model) ? RMT_MODEL_FOREST : RMT_MODEL_TREE;
-    header.depth = model_depth(model);
-    header.groups = group_count(model);
-    header.trees = static_cast<uint32_t>(model.trees.size());
-    header.inputs = static_cast<uint32_t>(model.inputs.size());
-    header.version = version;
-    header.digest = digest_prefix(model.digest);
-    if (model.link == Link::Positive) {  // sum > 0 <=> (sum - 1) >> 63 is 0, not -1
-        header.shift = 63;
-        header.base = model.base - 1;
-        header.bias = 1;
-    } else {
-        header.shift = model.shift;
-        header.base = model.base + (model.shift > 0 ? int64_t{1} << (model.shift - 1) : 0);
-    }
-    header.out_min = model.output.min;
-    header.out_max = model.output.max;
-    for (size_t i = 0; i < RMT_MODEL_SLOTS; i++) header.span[i] = UINT32_MAX;
-    for (size_t i = 0; i < model.inputs.size(); i++) {
-        header.lo[i] = static_cast<int32_t>(model.inputs[i].min);
-        header.span[i] = static_cast<uint32_t>(model.inputs[i].max - model.inputs[i].min);
-    }
-    return header;
+rmt_model_kind layout_kind(EngineKind kind) {
+    return kind == EngineKind::Tree ? RMT_MODEL_TREE : kind == EngineKind::Forest ? RMT_MODEL_FOREST : RMT_MODEL_OBLIVIOUS;
 }
 
-Result<void> check_walk(const std::vector<rmt_model_node>& nodes, uint32_t root, uint32_t depth, uint32_t inputs) {
-    std::vector<std::pair<uint32_t, uint32_t>> open = {{root, 0}};
-    size_t visits = 0;
-    while (!open.empty()) {
-        auto [place, steps] = open.back();
-        open.pop_back();
-        std::string name = "node " + std::to_string(place);
-        if (place >= nodes.size())
-            return model_error("M0207", "", name + " lies outside the value's " + std::to_string(nodes.size()) + " nodes");
-        if (++visits > nodes.size()) return model_error("M0207", "", name + " is reached twice: not a tree");
-        uint32_t slot = nodes[place].link & 0xff, child = nodes[place].link >> 8;
-        if (nodes[place].threshold < RMT_MODEL_MIN || nodes[place].threshold > RMT_MODEL_MAX)
-            return model_error("M0207", "", name + " holds " + std::to_string(nodes[place].threshold) + ", outside -2^30..2^30-1");
-        if (slot == RMT_MODEL_SENTINEL_SLOT) {
-            if (child != place) return model_error("M0207", "", name + " is a leaf that does not step to itself");
+// Writes one value: every part at the place that its class gives it.
+class Writer {
+public:
+    Writer(const Model& model, const ModelClass& shape, uint32_t version)
+        : model_(model), shape_(shape), columns_(plan_columns(model)), need_(need_of(model, columns_, shape.kind)), value_(value_size(shape), 0) {
+        header_.version = version;
+    }
+
+    std::vector<uint8_t> write() {
+        write_header();
+        write_columns();
+        if (shape_.kind != EngineKind::Tree) write_outputs();
+        if (shape_.kind == EngineKind::Tree) write_blocks();
+        if (shape_.kind == EngineKind::Forest) write_forest();
+        if (shape_.kind == EngineKind::Oblivious) write_oblivious();
+        put(0, &header_, 1);
+        return std::move(value_);
+    }
+
+private:
+    template <class T>
+    void put(size_t offset, const T* from, size_t count) {
+        RMT_BUG_IF(offset + count * sizeof(T) > value_.size(), "a model's part is larger than its class");
+        if (count > 0) std::memcpy(value_.data() + offset, from, count * sizeof(T));
+    }
+    size_t at_root() const { return RMT_MODEL_AT_ROOT(layout_kind(shape_.kind), shape_.slots, shape_.derived, shape_.outputs); }
+    size_t at_body() const {
+        return RMT_MODEL_AT_BODY(layout_kind(shape_.kind), size_t{shape_.trees}, shape_.slots, shape_.derived, shape_.outputs);
+    }
+
+    void write_header();
+    void write_columns();
+    void write_outputs();
+    void write_blocks();
+    void write_forest();
+    void write_oblivious();
+    void write_oblivious_tree(const Tree& tree, size_t place, std::vector<rmt_model_level>& levels, std::vector<int32_t>& leaves) const;
+    uint32_t append_tree(const Tree& tree, std::vector<rmt_model_node>& nodes) const;
+
+    const Model& model_;
+    const ModelClass& shape_;
+    Columns columns_;
+    Need need_;
+    rmt_model_header header_ = {};
+    std::vector<uint8_t> value_;
+};
+
+void Writer::write_header() {
+    header_.layout = RMT_MODEL_LAYOUT;
+    header_.kind = layout_kind(shape_.kind);
+    header_.depth = need_.depth;
+    header_.groups = need_.trees / RMT_MODEL_GROUP;  // 0 of a single tree
+    header_.trees = static_cast<uint32_t>(model_.trees.size());
+    header_.inputs = static_cast<uint32_t>(model_.inputs.size());
+    header_.slots = shape_.slots;
+    header_.derived = need_.derived;
+    header_.outputs = need_.outputs;
+    header_.digest = digest_prefix(model_.digest);
+    header_.out_min = model_.output.min;
+    header_.out_max = model_.output.max;
+    header_.shift = model_.link == Link::Positive ? 63 : model_.link == Link::Round ? model_.shift : 0;
+    header_.bias = model_.link == Link::Positive ? 1 : 0;  // sum > 0 <=> (sum - 1) >> 63 is 0, not -1
+}
+
+void Writer::write_columns() {
+    std::vector<rmt_model_bound> bounds(shape_.slots, {0, UINT32_MAX});
+    for (size_t i = 0; i < model_.inputs.size(); i++) {
+        const ModelInput& input = model_.inputs[i];
+        if (!input.missing) bounds[i] = {static_cast<int32_t>(input.min), static_cast<uint32_t>(input.max - input.min)};
+    }
+    put(RMT_MODEL_AT_BOUND, bounds.data(), bounds.size());
+    put(RMT_MODEL_AT_DERIVE(shape_.slots), columns_.derive.data(), columns_.derive.size());
+}
+
+void Writer::write_outputs() {
+    std::vector<rmt_model_output> outputs;
+    for (size_t k = 0; k < need_.outputs; k++) outputs.push_back({base_of(model_, k), answer_of(model_, k)});
+    if (model_.link == Link::Positive) outputs[0].base -= 1;
+    if (model_.link == Link::Round && model_.shift > 0) outputs[0].base += int64_t{1} << (model_.shift - 1);
+    put(RMT_MODEL_AT_OUTPUT(shape_.slots, shape_.derived), outputs.data(), outputs.size());
+}
+
+// Breadth first. A leaf one level too high for a block takes the place of both its children: the left one is entered.
+void Writer::write_blocks() {
+    const Tree& tree = model_.trees[0];
+    const uint32_t sentinel = shape_.slots - 1;
+    std::vector<int32_t> order = {0};  // order[i] is the upper node, or the leaf, of block i
+    std::vector<rmt_model_block> blocks;
+    for (size_t i = 0; i < order.size(); i++) {
+        const auto node = static_cast<size_t>(order[i]);
+        if (tree.is_leaf(node)) {
+            blocks.push_back({{tree.value[node], 0, 0}, sentinel * 0x111 | static_cast<uint32_t>(i) << 12});
             continue;
         }
-        if (slot >= inputs)
-            return model_error("M0207", "", name + " compares input " + std::to_string(slot) + " of " + std::to_string(inputs));
-        if (steps >= depth) return model_error("M0207", "", name + " is not a leaf after " + std::to_string(depth) + " steps");
-        open.push_back({child, steps + 1});
-        open.push_back({child + 1, steps + 1});
+        rmt_model_block block = {{tree.threshold[node], 0, 0}, columns_.slot_of(tree, node) | static_cast<uint32_t>(order.size()) << 12};
+        for (int side = 0; side < 2; side++) {
+            const int32_t child = side == 0 ? tree.left[node] : tree.right[node];
+            const auto at = static_cast<size_t>(child);
+            const bool leaf = tree.is_leaf(at);
+            block.threshold[1 + side] = tree.threshold[at];  // 0 of a leaf
+            block.link |= (leaf ? sentinel : columns_.slot_of(tree, at)) << (4 + 4 * side);
+            order.push_back(leaf ? child : tree.left[at]);
+            order.push_back(leaf ? child : tree.right[at]);
+        }
+        blocks.push_back(block);
     }
-    return {};
+    put(at_body(), blocks.data(), blocks.size());
+}
+
+// Appends a tree, breadth first, children side by side; returns the place of its root.
+uint32_t Writer::append_tree(const Tree& tree, std::vector<rmt_model_node>& nodes) const {
+    auto root = static_cast<uint32_t>(nodes.size());
+    std::vector<int32_t> order = {0};  // order[i] lies at root + i
+    for (size_t i = 0; i < order.size(); i++) {
+        const auto node = static_cast<size_t>(order[i]);
+        auto place = root + static_cast<uint32_t>(i);
+        if (tree.is_leaf(node)) {
+            nodes.push_back({tree.value[node], link_of(shape_.slots - 1, place)});
+            continue;
+        }
+        nodes.push_back({tree.threshold[node], link_of(columns_.slot_of(tree, node), root + static_cast<uint32_t>(order.size()))});
+        order.push_back(tree.left[node]);
+        order.push_back(tree.right[node]);
+    }
+    return root;
+}
+
+// The first root of each group says whose it is.
+void mark_output(std::vector<uint32_t>& roots, size_t begin, size_t output) {
+    for (size_t i = begin; i < roots.size(); i += RMT_MODEL_GROUP) roots[i] |= static_cast<uint32_t>(output) << RMT_MODEL_ROOT_OUTPUT;
+    roots[roots.size() - RMT_MODEL_GROUP] |= RMT_MODEL_ROOT_LAST;
+}
+
+void Writer::write_forest() {
+    std::vector<uint32_t> roots;
+    std::vector<rmt_model_node> nodes;
+    for (size_t k = 0; k < need_.outputs; k++) {
+        const size_t begin = roots.size();
+        for (const Tree& tree : model_.trees)
+            if (static_cast<size_t>(tree.output) == k) roots.push_back(append_tree(tree, nodes));
+        if (roots.size() == begin || roots.size() % RMT_MODEL_GROUP != 0) {
+            auto filler = static_cast<uint32_t>(nodes.size());
+            nodes.push_back({0, link_of(shape_.slots - 1, filler)});
+            do roots.push_back(filler);
+            while (roots.size() % RMT_MODEL_GROUP != 0);
+        }
+        mark_output(roots, begin, k);
+    }
+    put(at_root(), roots.data(), roots.size());
+    put(at_body(), nodes.data(), nodes.size());
+}
+
+void Writer::write_oblivious_tree(const Tree& tree, size_t place, std::vector<rmt_model_level>& levels, std::vector<int32_t>& leaves) const {
+    const uint32_t depth = tree_depth(tree);
+    size_t node = 0;
+    for (uint32_t i = 0; i < depth; i++) {
+        levels[place * need_.depth + i] = {tree.threshold[node], columns_.slot_of(tree, node)};
+        node = static_cast<size_t>(tree.left[node]);
+    }
+    for (uint32_t bits = 0; bits < 1u << depth; bits++) {
+        node = 0;
+        for (uint32_t i = 0; i < depth; i++) node = static_cast<size_t>(bits >> i & 1 ? tree.right[node] : tree.left[node]);
+        leaves[(place << need_.depth) + bits] = tree.value[node];
+    }
+}
+
+// Levels that a shallower tree lacks ask for the sentinel: their bits are 0. So do trees that fill up a group.
+void Writer::write_oblivious() {
+    std::vector<uint32_t> roots;
+    std::vector<rmt_model_level> levels(size_t{need_.trees} * need_.depth, {0, shape_.slots - 1});
+    std::vector<int32_t> leaves(size_t{need_.trees} << need_.depth, 0);
+    for (size_t k = 0; k < need_.outputs; k++) {
+        const size_t begin = roots.size();
+        for (const Tree& tree : model_.trees) {
+            if (static_cast<size_t>(tree.output) != k) continue;
+            write_oblivious_tree(tree, roots.size(), levels, leaves);
+            roots.push_back(0);
+        }
+        while (roots.size() == begin || roots.size() % RMT_MODEL_GROUP != 0) roots.push_back(0);
+        mark_output(roots, begin, k);
+    }
+    put(at_root(), roots.data(), roots.size());
+    put(at_body(), levels.data(), levels.size());
+    put(RMT_MODEL_AT_LEAF(size_t{shape_.trees}, shape_.depth, shape_.slots, shape_.derived, shape_.outputs), leaves.data(), leaves.size());
 }
 
 }  // namespace
 
-ModelClass smallest_class(const Model& model) {
-    ModelClass shape;
-    shape.trees = is_forest(model) ? group_count(model) * RMT_MODEL_GROUP : 1;
-    shape.depth = std::max(4u, (model_depth(model) + 3) / 4 * 4);
-    shape.nodes = std::max(kMinNodes, std::bit_ceil(lowered_nodes(model)));
-    return shape;
+Result<ModelClass> smallest_class(const Model& model) {
+    if (!has_trees(model.kind)) return model_error("M0110", "/kind", std::string("no class of trees holds a model of kind '") + model_kind_name(model.kind) + "'");
+    const Columns columns = plan_columns(model);
+    Need need = need_of(model, columns, best_kind(model, columns));
+    if (too_many_blocks(class_of(need))) need = need_of(model, columns, EngineKind::Forest);
+    RMT_CHECK(check_supported(model, need));
+    return class_of(need);
+}
+
+std::string class_text(const ModelClass& shape) {
+    std::string text = std::string("kind ") + engine_kind_name(shape.kind) + ", trees " + std::to_string(shape.trees) + ", depth " +
+                       std::to_string(shape.depth) + ", nodes " + std::to_string(shape.nodes);
+    const ModelClass plain;
+    if (shape.slots != plain.slots) text += ", slots " + std::to_string(shape.slots);
+    if (shape.derived != plain.derived) text += ", derived " + std::to_string(shape.derived);
+    if (shape.outputs != plain.outputs) text += ", outputs " + std::to_string(shape.outputs);
+    return text;
 }
 
 Result<void> check_fits(const Model& model, const ModelClass& shape) {
-    auto too_large = [&](const char* what, uint32_t has, uint32_t room) -> Unexpected<Error> {
-        ModelClass need = smallest_class(model);
-        return model_error(
-            "M0206", "",
-            "model '" + model.name + "' has " + std::to_string(has) + " " + what + ", the policy was compiled for " + std::to_string(room),
-            "train a smaller one, or compile for trees " + std::to_string(need.trees) + ", depth " + std::to_string(need.depth) +
-                ", nodes " + std::to_string(need.nodes));
+    RMT_TRY(const ModelClass smallest, smallest_class(model));
+    auto refuse = [&](const std::string& what) {
+        return model_error("M0206", "", "model '" + model.name + "' " + what, "train a smaller one, or compile for " + class_text(smallest));
     };
-    if ((shape.trees == 1) == is_forest(model))
+    const Columns columns = plan_columns(model);
+    if (shape.kind != smallest.kind && shape.kind != EngineKind::Forest)
         return model_error("M0206", "",
-                           "model '" + model.name + "' is a " + (is_forest(model) ? "forest" : "tree") +
-                               ", the policy was compiled for a " + (shape.trees == 1 ? "tree" : "forest"),
+                           "model '" + model.name + "' runs as kind " + engine_kind_name(smallest.kind) + ", the policy was compiled for kind " +
+                               engine_kind_name(shape.kind),
                            "compile the policy with this model as its source");
-    if (is_forest(model) && model.trees.size() > shape.trees)
-        return too_large("trees", static_cast<uint32_t>(model.trees.size()), shape.trees);
-    if (model_depth(model) > shape.depth) return too_large("steps of depth", model_depth(model), shape.depth);
-    if (lowered_nodes(model) > shape.nodes) return too_large("nodes", lowered_nodes(model), shape.nodes);
+    const Need need = need_of(model, columns, shape.kind);
+    auto too_large = [&](const char* what, uint64_t has, uint64_t room) {
+        return refuse("has " + std::to_string(has) + " " + what + ", the policy was compiled for " + std::to_string(room));
+    };
+    if (need.outputs > shape.outputs) return too_large("outputs", need.outputs, shape.outputs);
+    if (need.trees > shape.trees) return too_large("trees (those of each output in groups of four)", need.trees, shape.trees);
+    if (need.depth > shape.depth) return too_large("steps of depth", need.depth, shape.depth);
+    if (need.nodes > shape.nodes) return too_large(shape.kind == EngineKind::Oblivious ? "leaves" : "nodes", need.nodes, shape.nodes);
+    if (need.columns >= shape.slots) return too_large("columns", need.columns, shape.slots - 1);
+    if (need.derived > shape.derived) return too_large("columns to make of missing values and sets", need.derived, shape.derived);
     return {};
 }
 
-uint32_t value_size(const ModelClass& shape) { return static_cast<uint32_t>(RMT_MODEL_VALUE_SIZE(shape.trees, shape.nodes)); }
+uint32_t value_size(const ModelClass& shape) {
+    return static_cast<uint32_t>(RMT_MODEL_VALUE_SIZE(layout_kind(shape.kind), size_t{shape.trees}, size_t{shape.depth}, size_t{shape.nodes},
+                                                      shape.slots, shape.derived, shape.outputs));
+}
 
 Result<std::vector<uint8_t>> lower_model(const Model& model, const ModelClass& shape, uint32_t version) {
     RMT_CHECK(check_model(model));
-    for (const ModelInput& input : model.inputs)
-        if (input.missing) return model_error("M0110", "", "missing values are not lowered yet");
-    if (model.kind == ModelKind::Oblivious || !model.sets.empty() || model.link == Link::Argmax || model.inputs.size() > RMT_MAX_INPUTS)
-        return model_error("M0110", "", "not lowered yet");
-    if (model.net) return model_error("M0110", "", "not lowered yet");
     RMT_CHECK(check_fits(model, shape));
-    std::vector<uint32_t> roots;
-    std::vector<rmt_model_node> nodes;
-    for (const Tree& tree : model.trees) roots.push_back(append_tree(tree, nodes));
-    if (is_forest(model) && roots.size() % RMT_MODEL_GROUP != 0) {
-        auto filler = static_cast<uint32_t>(nodes.size());
-        nodes.push_back({0, link_of(RMT_MODEL_SENTINEL_SLOT, filler)});
-        roots.resize(group_count(model) * RMT_MODEL_GROUP, filler);
-    }
-    std::vector<uint8_t> value(value_size(shape), 0);
-    rmt_model_header header = make_header(model, version);
-    std::memcpy(value.data(), &header, sizeof header);
-    std::memcpy(value.data() + sizeof header, roots.data(), roots.size() * sizeof roots[0]);
-    std::memcpy(value.data() + sizeof header + RMT_MODEL_ROOTS(shape.trees) * sizeof roots[0], nodes.data(),
-                nodes.size() * sizeof nodes[0]);
+    std::vector<uint8_t> value = Writer(model, shape, version).write();
     Result<void> checked = check_value(value, shape);
     RMT_BUG_IF(!checked, checked ? "" : checked.error().message.c_str());
     return value;
-}
-
-Result<void> check_value(const std::vector<uint8_t>& value, const ModelClass& shape) {
-    if (value.size() != value_size(shape))
-        return model_error("M0207", "",
-                           "the value has " + std::to_string(value.size()) + " bytes, its class " + std::to_string(value_size(shape)));
-    rmt_model_header header;
-    std::memcpy(&header, value.data(), sizeof header);
-    uint32_t kind = shape.trees == 1 ? RMT_MODEL_TREE : RMT_MODEL_FOREST;
-    if (header.layout != RMT_MODEL_LAYOUT || header.kind != kind)
-        return model_error("M0207", "",
-                           "layout " + std::to_string(header.layout) + ", kind " + std::to_string(header.kind) + " given; " +
-                               std::to_string(RMT_MODEL_LAYOUT) + " and " + std::to_string(kind) + " expected");
-    if (header.depth > shape.depth || header.groups * uint64_t{RMT_MODEL_GROUP} > shape.trees || header.inputs == 0 ||
-        header.inputs > RMT_MAX_INPUTS || header.shift > 63 || header.out_min > header.out_max)
-        return model_error("M0207", "", "its header has depth, groups, inputs, shift or range outside of the class");
-    std::vector<uint32_t> roots(RMT_MODEL_ROOTS(shape.trees));
-    std::vector<rmt_model_node> nodes(shape.nodes);
-    std::memcpy(roots.data(), value.data() + sizeof header, roots.size() * sizeof roots[0]);
-    std::memcpy(nodes.data(), value.data() + sizeof header + roots.size() * sizeof roots[0], nodes.size() * sizeof nodes[0]);
-    roots.resize(shape.trees == 1 ? 1 : header.groups * RMT_MODEL_GROUP);
-    if (shape.trees == 1) roots[0] = 0;  // where the engine starts
-    for (uint32_t root : roots) RMT_CHECK(check_walk(nodes, root, header.depth, header.inputs));
-    return {};
 }
 
 }  // namespace rmt::models

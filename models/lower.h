@@ -11,10 +11,15 @@
 
 namespace rmt::models {
 
-// The smallest class that holds the model: depth 4, 8, 12 or 16, nodes a power of two >= 256, trees 1 or a multiple of 4.
-ModelClass smallest_class(const Model& model);
+// The smallest class that holds the model: depth a multiple of 4, nodes a power of two >= 256, trees 1 or a multiple of 4.
+// Kind tree runs as one tree as long as its columns fit 15 slots, else as a forest. Errors: Input M0208, larger than any class.
+Result<ModelClass> smallest_class(const Model& model);
 
-// Errors: Input M0206 when the model is larger than the class, with what would fit.
+// "kind forest, trees 100, depth 8, nodes 16384": what the policy would have to reserve.
+std::string class_text(const ModelClass& shape);
+
+// A tree or an oblivious forest fits a class of kind forest too. Errors: Input M0206 when the model is larger than the class,
+// with what would fit.
 Result<void> check_fits(const Model& model, const ModelClass& shape);
 
 // Bytes of a map value of this class, whatever the model.

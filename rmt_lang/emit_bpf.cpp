@@ -98,11 +98,21 @@ void Program::state() {
     out_.blank();
 }
 
+// The short form is of trees and forests without further columns or outputs.
+std::string model_macro(const Model& m, size_t index) {
+    static const char* const kKinds[] = {"RMT_MODEL_TREE", "RMT_MODEL_FOREST", "RMT_MODEL_OBLIVIOUS", "RMT_MODEL_NET"};
+    const ModelClass& c = m.shape;
+    const std::string head = m.name + ", " + number(index) + ", ", size = number(c.trees) + ", " + number(c.depth) + ", " + number(c.nodes);
+    const ModelClass short_form{c.trees, c.depth, c.nodes, c.trees == 1 ? EngineKind::Tree : EngineKind::Forest};
+    if (c == short_form) return "RMT_MODEL(" + head + size + ");";
+    return "RMT_MODEL_CLASS(" + head + kKinds[static_cast<size_t>(c.kind)] + ", " + size + ", " + number(c.slots) + ", " + number(c.derived) + ", " +
+           number(c.outputs) + ");";
+}
+
 // The answer is one function, whatever the number of calls; what packs the inputs is inline, as BPF passes only five.
 void Program::model(const Model& m, size_t index) {
     out_.at(line_of(m.span));
-    out_.line("RMT_MODEL(" + m.name + ", " + number(index) + ", " + number(m.shape.trees) + ", " + number(m.shape.depth) + ", " +
-              number(m.shape.nodes) + ");");
+    out_.line(model_macro(m, index));
     out_.own();
     out_.blank();
     out_.line("static __noinline __s64 rmt_answer_" + m.name + "(struct rmt_event *ev, struct rmt_task_state *st)");

@@ -260,7 +260,7 @@ struct Model {
     std::string name;
     Span span;
     std::string source;       // path as written; empty: starts from nothing
-    std::vector<ModelInput> inputs;  // 1..RMT_MAX_INPUTS
+    std::vector<ModelInput> inputs;  // 1..RMT_MODEL_MAX_INPUTS, of one that trains 1..RMT_MAX_INPUTS
     OutputKind output = OutputKind::Value;
     Scalar output_type = Scalar::I32;
     Interval output_range;    // declared; the answer is clamped to it

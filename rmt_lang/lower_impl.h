@@ -151,7 +151,7 @@ private:
     void lower_model(const AstModel& model);
     void model_output(const AstModelOutput& output, Span span, ir::Model& out);
     void model_classes(const AstModelOutput& output, ir::Model& out);
-    void model_inputs(const AstModelInput& input, ir::Model& out);
+    void model_inputs(const AstModelInput& input, bool trains, ir::Model& out);
     void model_on_error(const AstModelOnError& on_error, ir::Model& out);
     void model_train(const AstModelTrain& train, Span span, ir::Model& out);
     void model_digest(const AstExpr& digest, ir::Model& out);

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "bpf/include/rmt/intf.h"
+#include "bpf/include/rmt/model_layout.h"
 #include "rmt_lang/lower_impl.h"
 
 namespace rmt::lang {
@@ -91,11 +91,14 @@ void Lowerer::model_output(const AstModelOutput& output, Span span, ir::Model& o
 }
 
 // Inputs are 32 bits with a sign in the kernel: what is always larger would only be cut.
-void Lowerer::model_inputs(const AstModelInput& input, ir::Model& out) {
-    if (input.inputs.empty() || input.inputs.size() > RMT_MAX_INPUTS) {
+void Lowerer::model_inputs(const AstModelInput& input, bool trains, ir::Model& out) {
+    const size_t most = trains ? RMT_MAX_INPUTS : RMT_MODEL_MAX_INPUTS;
+    if (input.inputs.empty() || input.inputs.size() > most) {
         const Span at = input.inputs.empty() ? out.span : input.inputs.back().span;
-        error("E0502", at, fmt::format("model '{}' has {} inputs, 1..{} are possible", out.name, input.inputs.size(), RMT_MAX_INPUTS));
+        error("E0502", at, fmt::format("model '{}' has {} inputs, 1..{} are possible", out.name, input.inputs.size(), most),
+              "", trains ? fmt::format("a model that does not train while it runs has up to {}", RMT_MODEL_MAX_INPUTS) : "");
     }
+    if (input.inputs.size() > RMT_MAX_INPUTS) out.shape = {RMT_MODEL_GROUP, out.shape.depth, out.shape.nodes, EngineKind::Forest, RMT_MODEL_MAX_SLOTS};
     for (const AstExpr& e : input.inputs) {
         const std::string name = text(e.span);
         if (!std::holds_alternative<AstRef>(e.node) && !std::holds_alternative<AstIndex>(e.node)) {
@@ -217,7 +220,7 @@ void Lowerer::lower_model(const AstModel& ast) {
     const auto* output = find_item<AstModelOutput>(ast, &span);
     if (output) model_output(*output, span, m);
     const auto* input = find_item<AstModelInput>(ast);
-    if (input) model_inputs(*input, m);
+    if (input) model_inputs(*input, find_item<AstModelTrain>(ast) != nullptr, m);
     const auto* on_error = find_item<AstModelOnError>(ast);
     const bool output_valid = diagnostics_.error_count() == errors;
     if (on_error && output && output_valid) model_on_error(*on_error, m);

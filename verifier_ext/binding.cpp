@@ -63,7 +63,10 @@ std::optional<Rejected> check_map(const MapDef& map, const Profile& profile, con
     if (auto name = suffix("rmt_model_"); !name.empty()) {
         const ManifestModel* model = manifest.find_model(name);
         if (!model) return reject("V0004", fmt::format("map '{}' belongs to no model of the policy", map.name), 0, manifest);
-        uint64_t size = RMT_MODEL_VALUE_SIZE(uint64_t{model->shape.trees}, uint64_t{model->shape.nodes});
+        const ModelClass& c = model->shape;
+        static constexpr uint32_t kKinds[] = {RMT_MODEL_TREE, RMT_MODEL_FOREST, RMT_MODEL_OBLIVIOUS};
+        if (c.kind > EngineKind::Oblivious) return reject("V0004", fmt::format("model '{}' is of a kind that is not known", name), model->line, manifest);
+        const uint64_t size = RMT_MODEL_VALUE_SIZE(kKinds[static_cast<size_t>(c.kind)], uint64_t{c.trees}, uint64_t{c.depth}, uint64_t{c.nodes}, c.slots, c.derived, c.outputs);
         return check_swapped(map, size, model->line, manifest);
     }
     return std::nullopt;

@@ -63,16 +63,17 @@ Result<lang::CheckedIr> with_room(const lang::CheckedIr& checked, const std::map
         const auto it = artefacts.find(model.name);
         if (it == artefacts.end()) continue;
         RMT_TRY(const models::Model artefact, models::parse_model(it->second));
-        const ModelClass needed = models::smallest_class(artefact);
+        RMT_TRY(const ModelClass needed, models::smallest_class(artefact));
         if (!model.train) {
             model.shape = needed;
             continue;
         }
-        if (needed.trees != 1)
-            return fail(ErrorKind::Input, "model '" + model.name + "' is a forest, but this policy trains single trees in the background",
+        if (needed.kind != model.shape.kind)
+            return fail(ErrorKind::Input, "model '" + model.name + "' runs as kind " + engine_kind_name(needed.kind) + ", but this policy trains single trees in the background",
                         "give a tree, or take `train background` out of the policy");
         model.shape.depth = std::max(model.shape.depth, needed.depth);
         model.shape.nodes = std::max(model.shape.nodes, needed.nodes);
+        model.shape.derived = std::max(model.shape.derived, needed.derived);
     }
     return lang::CheckedIr::seal(std::move(ir));
 }

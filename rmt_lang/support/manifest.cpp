@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "bpf/include/rmt/intf.h"
+#include "bpf/include/rmt/model_layout.h"
 #include "rmt_lang/support/json_reader.h"
 
 namespace rmt {
@@ -14,6 +14,7 @@ namespace {
 using Names = std::vector<std::pair<std::string, int64_t>>;
 
 const std::vector<std::string> kMatchKinds = {"exact", "range", "prefix"};
+const std::vector<std::string> kEngineKinds = {"tree", "forest", "oblivious", "net"};
 
 // ---- writing ----------------------------------------------------------------------------------------------------------
 
@@ -82,6 +83,16 @@ Json write_action(const ManifestAction& a) {
     return {{"name", a.name}, {"params", params}};
 }
 
+// What most classes do not have is left out.
+Json write_shape(const ModelClass& shape) {
+    Json j = {{"kind", engine_kind_name(shape.kind)}, {"trees", shape.trees}, {"depth", shape.depth}, {"nodes", shape.nodes}};
+    const ModelClass plain;
+    if (shape.slots != plain.slots) j["slots"] = shape.slots;
+    if (shape.derived != plain.derived) j["derived"] = shape.derived;
+    if (shape.outputs != plain.outputs) j["outputs"] = shape.outputs;
+    return j;
+}
+
 Json write_model(const ManifestModel& x) {
     Json inputs = Json::array();
     for (size_t i = 0; i < x.inputs.size(); i++) inputs.push_back({{"name", x.inputs[i]}, {"type", x.input_types.at(i)}});
@@ -93,7 +104,7 @@ Json write_model(const ManifestModel& x) {
               {"inputs", inputs},
               {"output", output},
               {"on_error", x.on_error},
-              {"shape", {{"trees", x.shape.trees}, {"depth", x.shape.depth}, {"nodes", x.shape.nodes}}}};
+              {"shape", write_shape(x.shape)}};
     if (x.train) j["train"] = {{"label", x.train->label}, {"every_ns", x.train->every_ns}, {"window", x.train->window}};
     return j;
 }
@@ -222,6 +233,26 @@ ManifestTable read_table(JsonReader& r, const Manifest& m, std::optional<std::st
     return t;
 }
 
+ModelClass read_shape(JsonReader r) {
+    ModelClass shape;
+    const std::string kind = r.one_of("kind", kEngineKinds);
+    shape.kind = static_cast<EngineKind>(std::find(kEngineKinds.begin(), kEngineKinds.end() - 1, kind) - kEngineKinds.begin());
+    shape.trees = r.natural32("trees", 1, RMT_MODEL_MAX_TREES);
+    shape.depth = r.natural32("depth", 1, RMT_MODEL_MAX_DEPTH);
+    shape.nodes = r.natural32("nodes", 2, RMT_MODEL_MAX_NODES);
+    if (r.has("slots")) shape.slots = r.natural32("slots", RMT_MODEL_SLOTS, RMT_MODEL_MAX_SLOTS);
+    if (r.has("derived")) shape.derived = r.natural32("derived", 0, RMT_MODEL_MAX_DERIVED);
+    if (r.has("outputs")) shape.outputs = r.natural32("outputs", 1, RMT_MODEL_MAX_OUTPUTS);
+    if (shape.kind == EngineKind::Tree ? shape.trees != 1 : shape.trees % RMT_MODEL_GROUP != 0)
+        r.fail_at("trees", "expected 1 of a tree, else a multiple of 4");
+    if (shape.nodes & (shape.nodes - 1)) r.fail_at("nodes", "expected a power of two");
+    if (shape.outputs & (shape.outputs - 1)) r.fail_at("outputs", "expected a power of two");
+    if (shape.slots != RMT_MODEL_SLOTS && (shape.slots != RMT_MODEL_MAX_SLOTS || shape.kind == EngineKind::Tree))
+        r.fail_at("slots", "expected 16, or 64 of a forest");
+    r.finish();
+    return shape;
+}
+
 ManifestModel read_model(JsonReader& r) {
     ManifestModel x;
     x.name = r.text("name");
@@ -232,7 +263,7 @@ ManifestModel read_model(JsonReader& r) {
         x.input_types.push_back(input.text("type"));
         input.finish();
     }
-    if (x.inputs.empty() || x.inputs.size() > RMT_MAX_INPUTS) r.fail_at("inputs", "expected 1.." + std::to_string(RMT_MAX_INPUTS) + " inputs");
+    if (x.inputs.empty() || x.inputs.size() > RMT_MODEL_MAX_INPUTS) r.fail_at("inputs", "expected 1.." + std::to_string(RMT_MODEL_MAX_INPUTS) + " inputs");
     JsonReader out = r.object("output");
     x.output_kind = out.one_of("kind", {"value", "class", "score"});
     x.output_type = out.text("type");
@@ -241,13 +272,7 @@ ManifestModel read_model(JsonReader& r) {
     x.classes = read_names(out, "classes");
     out.finish();
     x.on_error = r.integer("on_error");
-    JsonReader shape = r.object("shape");
-    x.shape.trees = shape.natural32("trees", 1, 1024);
-    x.shape.depth = shape.natural32("depth", 1, 16);
-    x.shape.nodes = shape.natural32("nodes", 2, 1 << 20);
-    if (x.shape.trees != 1 && x.shape.trees % 4 != 0) shape.fail_at("trees", "expected 1 or a multiple of 4");
-    if (x.shape.nodes & (x.shape.nodes - 1)) shape.fail_at("nodes", "expected a power of two");
-    shape.finish();
+    x.shape = read_shape(r.object("shape"));
     if (r.has("train")) {
         JsonReader t = r.object("train");
         x.train.emplace();
@@ -292,6 +317,8 @@ const ManifestTable* Manifest::find_table(const std::string& name) const {
         if (t.name == name) return &t;
     return nullptr;
 }
+
+const char* engine_kind_name(EngineKind kind) { return kEngineKinds.at(static_cast<size_t>(kind)).c_str(); }
 
 const ManifestModel* Manifest::find_model(const std::string& name) const {
     for (const ManifestModel& x : models)

@@ -93,11 +93,17 @@ struct NetClass {
     bool operator==(const NetClass&) const = default;
 };
 
+enum class EngineKind { Tree, Forest, Oblivious, Net };  // which engine of bpf/include/rmt the program has
+
 // Shape that the generated program reserves for a model: a model that fits can be swapped in while it runs.
 struct ModelClass {
-    uint32_t trees = 1;                // 1, or a multiple of 4
-    uint32_t depth = 8;                // steps of the traversal, a constant of the program
-    uint32_t nodes = 1024;             // power of two, all trees together
+    uint32_t trees = 1;                // 1 of a tree, else a multiple of 4
+    uint32_t depth = 8;                // most steps of the traversal
+    uint32_t nodes = 1024;             // power of two, all trees together; of oblivious trees the leaves
+    EngineKind kind = EngineKind::Tree;
+    uint32_t slots = 16;               // of the feature vector: 16 or 64, the last one is the engine's
+    uint32_t derived = 0;              // columns that the engine makes: missing values, category sets
+    uint32_t outputs = 1;              // sums to choose from, a power of two
     bool operator==(const ModelClass&) const = default;
 };
 
@@ -122,6 +128,8 @@ struct ManifestModel {
     uint32_t line = 0;
     bool operator==(const ManifestModel&) const = default;
 };
+
+const char* engine_kind_name(EngineKind kind);  // "tree", as in the manifest
 
 struct ManifestField {
     std::string name;

@@ -20,31 +20,34 @@
 
 namespace rmt::models {
 
-constexpr uint32_t kEngineRows = 4096;
+constexpr uint32_t kEngineRows = 4096;  // of a test's engine
 
-struct EngineRow {
-    int32_t input[RMT_MODEL_SLOTS];
-};
 struct EngineAnswer {
     int64_t value;
     uint64_t status;
 };
 struct EngineControl {
     uint32_t rows, next;
-    uint64_t sink;
+    uint64_t sink, zero;
 };
 struct EngineWatch {
     uint64_t runs, torn;
     int64_t allowed[2];
 };
 
+// "tree_1_8_1024_16_0_1", as engines.cmake names objects.
+inline std::string engine_name(const ModelClass& c) {
+    std::string name = engine_kind_name(c.kind);
+    for (uint32_t n : {c.trees, c.depth, c.nodes, c.slots, c.derived, c.outputs}) name += "_" + std::to_string(n);
+    return name;
+}
+
 class Engine {
 public:
-    // `folder` holds engine_<trees>_<depth>_<nodes>.bpf.o
+    // `folder` holds engine_<kind>_<trees>_<depth>_<nodes>_<slots>_<derived>_<outputs>.bpf.o
     Engine(const std::string& folder, ModelClass shape, bool with_tracing = false) : shape_(shape) {
         libbpf_set_print(nullptr);
-        std::string path = folder + "/engine_" + std::to_string(shape.trees) + "_" + std::to_string(shape.depth) + "_" +
-                           std::to_string(shape.nodes) + ".bpf.o";
+        std::string path = folder + "/engine_" + engine_name(shape) + ".bpf.o";
         object_ = bpf_object__open_file(path.c_str(), nullptr);
         if (!object_) {
             error_ = "cannot open " + path + ": " + std::strerror(errno);
@@ -85,7 +88,13 @@ public:
     const ModelClass& shape() const { return shape_; }
     int program(const char* name) const { return bpf_program__fd(bpf_object__find_program_by_name(object_, name)); }
 
-    EngineRow* rows() const { return static_cast<EngineRow*>(memory_[0].at); }
+    int32_t* row(uint32_t i) const { return static_cast<int32_t*>(memory_[0].at) + size_t{i} * shape_.slots; }
+    int hash_map() const { return bpf_object__find_map_fd_by_name(object_, "hash"); }
+    uint32_t verified_insns(const char* name) const {
+        bpf_prog_info info = {};
+        __u32 size = sizeof info;
+        return bpf_prog_get_info_by_fd(program(name), &info, &size) == 0 ? info.verified_insns : 0;
+    }
     EngineAnswer* answers() const { return static_cast<EngineAnswer*>(memory_[1].at); }
     EngineControl* control() const { return static_cast<EngineControl*>(memory_[2].at); }
     EngineWatch* watch() const { return static_cast<EngineWatch*>(memory_[3].at); }
@@ -97,6 +106,11 @@ public:
         if (int e = bpf_map_update_elem(inner_[turn_], &zero, value.data(), BPF_ANY); e) return e;
         return bpf_map_update_elem(outer_, &zero, &inner_[turn_], BPF_ANY);
     }
+    // Rewrites the map in use, which nobody may do: for the test that notices.
+    int overwrite(const std::vector<uint8_t>& value) {
+        uint32_t zero = 0;
+        return bpf_map_update_elem(inner_[turn_], &zero, value.data(), BPF_ANY);
+    }
     int unload() {
         uint32_t zero = 0;
         return bpf_map_delete_elem(outer_, &zero);
@@ -105,6 +119,12 @@ public:
         control()->rows = rows;
         LIBBPF_OPTS(bpf_test_run_opts, options);
         return bpf_prog_test_run_opts(program("all"), &options);
+    }
+    int run_chain(const char* name, uint32_t first, uint32_t rows) {
+        control()->rows = rows;
+        control()->next = first;
+        LIBBPF_OPTS(bpf_test_run_opts, options);
+        return bpf_prog_test_run_opts(program(name), &options);
     }
     // `repeat` runs of a tc program; mean ns of one, or -1.
     int64_t run(int program_fd, uint32_t repeat) {

@@ -4,11 +4,9 @@
 
 #include "engine_native.h"
 
-int rmt_native_infer(const void *value, __s32 *f, __s64 *out, int trees, __u32 depth, __u32 nodes)
+int rmt_native_infer(const void *value, __s32 *f, __s64 *out, const __u32 *shape)
 {
-	const struct rmt_model_header *header = value;
-	const __u32 *root = (const __u32 *)(header + 1);
-	const struct rmt_model_node *node = (const struct rmt_model_node *)(root + RMT_MODEL_ROOTS(trees));
+	const struct rmt_model_class c = { shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6] };
 
-	return rmt_model_infer(header, root, node, f, out, trees, depth, nodes);
+	return rmt_model_infer(value, f, out, c);
 }

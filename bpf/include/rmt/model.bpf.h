@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Inference of trees and forests in the kernel. The model is data: the program is verified once, for the largest model of
- * its class, and a model is swapped by one update of the outer map. No branch depends on the model or on the inputs while
- * a tree is walked, which is what makes it quick on unpredictable inputs and cheap for the kernel's verifier.
+ * its class, and a model is swapped by one update of the outer map. No branch depends on the inputs while a tree is walked,
+ * which is what makes it quick on unpredictable inputs and cheap for the kernel's verifier. How many steps, trees and columns
+ * a model has is read from its header: a class that is larger than the model costs no time.
  *
- * What holds whatever the map contains: the number of steps is a constant, every index is masked, a zeroed or foreign
- * value answers RMT_MODEL_NONE. What user space must have checked (models/lower.cpp): that the nodes form trees.
+ * What holds whatever the map contains: every loop has a constant as its bound, every index is masked, a zeroed or foreign
+ * value answers RMT_MODEL_NONE. What user space must have checked (models/lower_check.cpp): that the nodes form trees.
  *
  * Include after the kernel types and <bpf/bpf_helpers.h>, with the kfuncs of bpf_for declared. Compiled natively (tests,
  * bench) it offers the same functions without the maps. */
@@ -27,69 +28,143 @@
 #define rmt_model_unroll
 #endif
 
+/* The constants of a program, all known where the functions are inlined. */
+struct rmt_model_class {
+	__u32 kind, trees, depth, nodes, slots, derived, outputs;
+};
+
 /* Without the empty asm clang turns the sign bit back into a branch: then each step leaves the verifier a pending state. */
-#define rmt_model_step(node, mask, n, f)                                                \
+#define rmt_model_hide(x) asm volatile("" : "+r"(x))
+
+/* Is the header's count `field` reached at number i? Read anew each time and reduced to one bit, so that the verifier finds
+ * the same state wherever a loop is left, and follows what comes after it once instead of once for each number of steps. */
+#define rmt_model_done(h, field, i)                                                     \
+	({                                                                              \
+		__u32 left_ = *(const volatile __u32 *)&(h)->field - (__u32)(i) - 1;    \
+		rmt_model_hide(left_);                                                  \
+		left_ >>= 31;                                                           \
+		rmt_model_hide(left_);                                                  \
+		left_;                                                                  \
+	})
+
+#define rmt_model_step(node, mask, slots, n, f)                                         \
 	do {                                                                            \
 		__u32 d_ = (__u32)(node)[n].threshold;                                  \
 		__u32 link_ = (node)[n].link;                                           \
-		d_ -= (__u32)(f)[link_ & (RMT_MODEL_SLOTS - 1)];                        \
-		asm volatile("" : "+r"(d_));                                            \
+		d_ -= (__u32)(f)[link_ & ((slots) - 1)];                                \
+		rmt_model_hide(d_);                                                     \
 		(n) = ((link_ >> 8) + (d_ >> 31)) & (mask);                             \
 	} while (0)
 
 /* Not 0 when an input lies outside lo..lo+span. The difference is taken modulo 2^32, so one unsigned compare covers both
  * ends for any 32-bit input; the compares are collected in a sign bit. */
-rmt_model_inline int rmt_model_outside(const struct rmt_model_header *h, const __s32 *f)
+rmt_model_inline __u64 rmt_model_outside(const struct rmt_model_header *h, const struct rmt_model_bound *bound, const __s32 *f,
+					 const __u32 slots)
+{
+	__u64 bad = 0;
+	__u32 i, k;
+
+	rmt_model_unroll
+	for (i = 0; i < slots; i += slots / 4) {
+		if (rmt_model_done(h, inputs, i))
+			break;
+		rmt_model_unroll
+		for (k = i; k < i + slots / 4; k++)
+			bad |= (__u64)bound[k].span - (__u32)((__u32)f[k] - (__u32)bound[k].lo);
+	}
+	return bad >> 63;
+}
+
+/* Columns made from inputs. Not 0 when one of these inputs is neither missing nor within its range. */
+rmt_model_inline __u64 rmt_model_derive(const struct rmt_model_header *h, const struct rmt_model_derive *derive, __s32 *f,
+					const struct rmt_model_class c)
 {
 	__u64 bad = 0;
 	int i;
 
-	rmt_model_unroll
-	for (i = 0; i < 8; i++)
-		bad |= (__u64)h->span[i] - (__u32)((__u32)f[i] - (__u32)h->lo[i]);
-	if (h->inputs > 8) {
-		rmt_model_unroll
-		for (i = 8; i < RMT_MODEL_SENTINEL_SLOT; i++)
-			bad |= (__u64)h->span[i] - (__u32)((__u32)f[i] - (__u32)h->lo[i]);
+	rmt_model_for(i, (int)c.derived) {
+		const struct rmt_model_derive *d = &derive[i];
+		__u32 x, t, y, missing;
+
+		if (rmt_model_done(h, derived, i))
+			break;
+		x = (__u32)f[d->from & (c.slots - 1)];
+		t = x - (__u32)d->lo;
+		missing = (__u32)(((__u64)(x ^ (__u32)d->missing) - 1) >> 32); /* all ones or 0 */
+		rmt_model_hide(missing);
+		if (d->mask) {
+			__u64 within = ((__u64)t - 64) >> 63;
+
+			y = (__u32)(d->mask >> (t & 63) & within);
+			y |= (__u32)f[d->to & (c.slots - 1)] & -(__u32)(d->more & 1);
+		} else {
+			bad |= ((__u64)d->span - t) & ((__u64)(__u32)~missing << 32);
+			y = x;
+		}
+		f[d->to & (c.slots - 1)] = (__s32)(y ^ ((y ^ (__u32)d->fill) & missing));
 	}
-	return (int)(bad >> 63);
+	return bad >> 63;
 }
 
-rmt_model_inline __s64 rmt_model_tree(const struct rmt_model_node *node, const __s32 *f, const __u32 depth, const __u32 mask)
+/* Two levels of a tree. */
+#define rmt_model_block_step(block, mask, n, f)                                                    \
+	do {                                                                                       \
+		__u32 link_ = (block)[n].link;                                                     \
+		__u32 a_ = (__u32)(block)[n].threshold[0] - (__u32)(f)[link_ & 15];                \
+		__u32 b_ = (__u32)(block)[n].threshold[1] - (__u32)(f)[link_ >> 4 & 15];           \
+		__u32 e_ = (__u32)(block)[n].threshold[2] - (__u32)(f)[link_ >> 8 & 15];           \
+		rmt_model_hide(a_);                                                                \
+		rmt_model_hide(b_);                                                                \
+		rmt_model_hide(e_);                                                                \
+		a_ >>= 31;                                                                         \
+		b_ = (b_ >> 31) | (e_ >> 31) << 1;                                                 \
+		(n) = ((link_ >> 12) + 2 * a_ + (b_ >> a_ & 1)) & (mask);                          \
+	} while (0)
+
+rmt_model_inline __s64 rmt_model_tree(const struct rmt_model_header *h, const struct rmt_model_block *block, const __s32 *f,
+				      const struct rmt_model_class c)
 {
+	const __u32 mask = RMT_MODEL_BLOCKS(c.depth, c.nodes) - 1;
 	__u32 n = 0, i;
 
 	rmt_model_unroll
-	for (i = 0; i < depth; i++)
-		rmt_model_step(node, mask, n, f);
-	return node[n].threshold;
+	for (i = 0; i < c.depth; i += 2) {
+		if (rmt_model_done(h, depth, i))
+			break;
+		rmt_model_block_step(block, mask, n, f);
+	}
+	return block[n].threshold[0];
 }
 
-/* Four trees at a time: their loads do not wait for each other. */
-rmt_model_inline __s64 rmt_model_forest(const struct rmt_model_header *h, const __u32 *root, const struct rmt_model_node *node,
-					const __s32 *f, const int groups, const __u32 depth, const __u32 mask)
+/* The sums of a forest, in the order of its trees: the answer is of the only one, or of the first of the largest. */
+struct rmt_model_sum {
+	__s64 sum, best, answer;
+};
+
+rmt_model_inline void rmt_model_add(struct rmt_model_sum *s, const struct rmt_model_output *output, __u32 root, __s64 leaves,
+				    const struct rmt_model_class c)
 {
-	__s64 out = h->base;
-	int g;
+	s->sum += leaves;
+	if (c.outputs > 1 && root & RMT_MODEL_ROOT_LAST) {
+		const struct rmt_model_output *o = &output[root >> RMT_MODEL_ROOT_OUTPUT & (c.outputs - 1)];
 
-	rmt_model_for(g, groups) {
-		__u32 a, b, c, d, i;
-
-		if ((__u32)g >= h->groups)
-			break;
-		a = root[4 * g] & mask;
-		b = root[4 * g + 1] & mask;
-		c = root[4 * g + 2] & mask;
-		d = root[4 * g + 3] & mask;
-		rmt_model_unroll
-		for (i = 0; i < depth; i++) {
-			rmt_model_step(node, mask, a, f);
-			rmt_model_step(node, mask, b, f);
-			rmt_model_step(node, mask, c, f);
-			rmt_model_step(node, mask, d, f);
+		s->sum += o->base;
+		if (s->sum > s->best) {
+			s->best = s->sum;
+			s->answer = o->answer;
 		}
-		out += (__s64)node[a].threshold + node[b].threshold + node[c].threshold + node[d].threshold;
+		s->sum = 0;
 	}
+}
+
+rmt_model_inline __s64 rmt_model_answer(const struct rmt_model_header *h, const struct rmt_model_output *output,
+					const struct rmt_model_sum *s, const struct rmt_model_class c)
+{
+	__s64 out;
+
+	if (c.outputs > 1 && h->outputs > 1)
+		return s->answer;
+	out = c.outputs > 1 ? s->best : s->sum + output[0].base;
 	out = (out >> (h->shift & 63)) + h->bias;
 	if (out < h->out_min)
 		out = h->out_min;
@@ -98,45 +173,153 @@ rmt_model_inline __s64 rmt_model_forest(const struct rmt_model_header *h, const 
 	return out;
 }
 
-/* f: 16 slots on the caller's stack, all of them initialised; 0..14 are the inputs, 15 is written here. */
-rmt_model_inline int rmt_model_infer(const struct rmt_model_header *h, const __u32 *root, const struct rmt_model_node *node,
-				     __s32 *f, __s64 *out, const int trees, const __u32 depth, const __u32 nodes)
+/* Four trees at a time: their loads do not wait for each other. Two levels for each turn of the inner loop; one step more
+ * than a tree is deep stays at its leaf. */
+rmt_model_inline __s64 rmt_model_forest(const struct rmt_model_header *h, const struct rmt_model_output *output,
+					const __u32 *root, const struct rmt_model_node *node, const __s32 *f,
+					const struct rmt_model_class c)
 {
-	if (h->layout != RMT_MODEL_LAYOUT || h->depth > depth ||
-	    h->kind != (trees == 1 ? RMT_MODEL_TREE : RMT_MODEL_FOREST))
+	struct rmt_model_sum s = { 0, -__INT64_MAX__ - 1, 0 };
+	const __u32 mask = c.nodes - 1;
+	int g;
+
+	rmt_model_for(g, (int)(c.trees / RMT_MODEL_GROUP)) {
+		__u32 first, a, b, d, e, k;
+		int i;
+
+		if (rmt_model_done(h, groups, g))
+			break;
+		first = root[4 * g];
+		a = first & RMT_MODEL_ROOT_NODE & mask;
+		b = root[4 * g + 1] & mask;
+		d = root[4 * g + 2] & mask;
+		e = root[4 * g + 3] & mask;
+		rmt_model_for(i, (int)(c.depth + 1) / 2) {
+			if (rmt_model_done(h, depth, 2 * i))
+				break;
+			rmt_model_unroll
+			for (k = 0; k < 2; k++) {
+				rmt_model_step(node, mask, c.slots, a, f);
+				rmt_model_step(node, mask, c.slots, b, f);
+				rmt_model_step(node, mask, c.slots, d, f);
+				rmt_model_step(node, mask, c.slots, e, f);
+			}
+		}
+		rmt_model_add(&s, output, first,
+			      (__s64)node[a].threshold + node[b].threshold + node[d].threshold + node[e].threshold, c);
+	}
+	return rmt_model_answer(h, output, &s, c);
+}
+
+/* 1 if the level goes right. */
+rmt_model_inline __u64 rmt_model_right(const struct rmt_model_level *level, const __s32 *f, const struct rmt_model_class c)
+{
+	__u32 d = (__u32)level->threshold - (__u32)f[level->slot & (c.slots - 1)];
+
+	rmt_model_hide(d);
+	return d >> 31;
+}
+
+/* The compares of a tree do not wait for each other at all: together they are the number of the leaf. Two trees share a
+ * register. Where a tree has an odd number of levels the last turn reads one of the next tree's: that bit is masked out. */
+rmt_model_inline __s64 rmt_model_oblivious(const struct rmt_model_header *h, const struct rmt_model_output *output,
+					   const __u32 *root, const struct rmt_model_level *level, const __s32 *leaf,
+					   const __s32 *f, const struct rmt_model_class c)
+{
+	struct rmt_model_sum s = { 0, -__INT64_MAX__ - 1, 0 };
+	const __u32 levels = RMT_MODEL_LEVELS(c.trees, c.depth) - 1, leaves = c.nodes - 1;
+	int g;
+
+	rmt_model_for(g, (int)(c.trees / RMT_MODEL_GROUP)) {
+		__u32 k, t = RMT_MODEL_GROUP * (__u32)g, depth, own;
+		__u64 ab = 0, de = 0;
+		__s64 sum;
+		int i;
+
+		if (rmt_model_done(h, groups, g))
+			break;
+		rmt_model_for(i, (int)(c.depth + 1) / 2) {
+			if (rmt_model_done(h, depth, 2 * i))
+				break;
+			rmt_model_unroll
+			for (k = 0; k < 2; k++) {
+				__u32 to = 2 * (__u32)i + k, stride = *(const volatile __u32 *)&h->depth, at = t * stride + to;
+
+				ab |= (rmt_model_right(&level[at & levels], f, c) |
+				       rmt_model_right(&level[(at + stride) & levels], f, c) << 32) << to;
+				at += 2 * stride;
+				de |= (rmt_model_right(&level[at & levels], f, c) |
+				       rmt_model_right(&level[(at + stride) & levels], f, c) << 32) << to;
+			}
+		}
+		depth = *(const volatile __u32 *)&h->depth & 31;
+		own = (1u << depth) - 1;
+		sum = leaf[((t << depth) + ((__u32)ab & own)) & leaves];
+		sum += leaf[(((t + 1) << depth) + ((__u32)(ab >> 32) & own)) & leaves];
+		sum += leaf[(((t + 2) << depth) + ((__u32)de & own)) & leaves];
+		sum += leaf[(((t + 3) << depth) + ((__u32)(de >> 32) & own)) & leaves];
+		rmt_model_add(&s, output, root[4 * g], sum, c);
+	}
+	return rmt_model_answer(h, output, &s, c);
+}
+
+/* value: of this class. f: c.slots numbers, all of them initialised; the first ones are the inputs, the last one is written
+ * here, and so are the columns that are made. */
+rmt_model_inline int rmt_model_infer(const void *value, __s32 *f, __s64 *out, const struct rmt_model_class c)
+{
+	const struct rmt_model_header *h = value;
+	const char *at = value;
+	const struct rmt_model_output *output = (const void *)(at + RMT_MODEL_AT_OUTPUT(c.slots, c.derived));
+	const __u32 *root = (const void *)(at + RMT_MODEL_AT_ROOT(c.kind, c.slots, c.derived, c.outputs));
+	const void *body = at + RMT_MODEL_AT_BODY(c.kind, c.trees, c.slots, c.derived, c.outputs);
+
+	if (h->layout != RMT_MODEL_LAYOUT || h->kind != c.kind || h->depth > c.depth)
 		return RMT_MODEL_NONE;
-	f[RMT_MODEL_SENTINEL_SLOT] = RMT_MODEL_SENTINEL;
-	if (rmt_model_outside(h, f))
+	f[c.slots - 1] = RMT_MODEL_SENTINEL;
+	if (rmt_model_outside(h, (const void *)(at + RMT_MODEL_AT_BOUND), f, c.slots))
 		return RMT_MODEL_OUTSIDE;
-	if (trees == 1)
-		*out = rmt_model_tree(node, f, depth, nodes - 1);
+	if (c.derived && rmt_model_derive(h, (const void *)(at + RMT_MODEL_AT_DERIVE(c.slots)), f, c))
+		return RMT_MODEL_OUTSIDE;
+	if (c.kind == RMT_MODEL_TREE)
+		*out = rmt_model_tree(h, body, f, c);
+	else if (c.kind == RMT_MODEL_FOREST)
+		*out = rmt_model_forest(h, output, root, body, f, c);
 	else
-		*out = rmt_model_forest(h, root, node, f, trees / RMT_MODEL_GROUP, depth, nodes - 1);
+		*out = rmt_model_oblivious(h, output, root, body,
+					   (const void *)(at + RMT_MODEL_AT_LEAF(c.trees, c.depth, c.slots, c.derived, c.outputs)),
+					   f, c);
 	return RMT_MODEL_OK;
 }
 
 #ifdef __bpf__
-/* RMT_MODEL(name, index, trees, depth, nodes): map `rmt_model_<name>` and
- *     int rmt_model_infer_<name>(__s32 *f16, __s64 *out)    0: *out is the answer; else an enum rmt_model_status
- * trees: 1 or a multiple of 4; depth: 1..16; nodes: a power of two. index is the model's number in the policy: it names
- * the model to tools that read the object. The outer map starts empty. */
+/* RMT_MODEL_CLASS(name, index, kind, trees, depth, nodes, slots, derived, outputs): map `rmt_model_<name>` and
+ *     int rmt_model_infer_<name>(__s32 *f, __s64 *out)    0: *out is the answer; else an enum rmt_model_status
+ * trees: a multiple of 4, or 1 of kind tree; depth: 1..RMT_MODEL_MAX_DEPTH; nodes: a power of two; slots: 16 or 64; outputs:
+ * 1 or a power of two. index is the model's number in the policy: it names the model to tools that read the object. The outer
+ * map starts empty. RMT_MODEL(name, index, trees, depth, nodes) is a tree, or a forest when trees is not 1. */
 #define RMT_MODEL(name, index, trees, depth, nodes)                                                            \
-	_Static_assert((trees) == 1 || ((trees) > 0 && (trees) % RMT_MODEL_GROUP == 0), "trees: 1 or a multiple of 4"); \
-	_Static_assert((depth) >= 1 && (depth) <= RMT_MODEL_MAX_DEPTH, "depth: 1..16");                        \
+	RMT_MODEL_CLASS(name, index, (trees) == 1 ? RMT_MODEL_TREE : RMT_MODEL_FOREST, trees, depth, nodes, RMT_MODEL_SLOTS, 0, 1)
+
+#define RMT_MODEL_CLASS(name, index, kind, trees, depth, nodes, slots, derived, outputs)                       \
+	_Static_assert((kind) == RMT_MODEL_TREE ? (trees) == 1 && (slots) == RMT_MODEL_SLOTS                   \
+						: (trees) > 0 && (trees) % RMT_MODEL_GROUP == 0,               \
+		       "trees: a multiple of 4; of kind tree 1, with 16 slots");                               \
+	_Static_assert((depth) >= 1 && (depth) <= ((kind) == RMT_MODEL_OBLIVIOUS ? RMT_MODEL_MAX_LEVELS : RMT_MODEL_MAX_DEPTH), \
+		       "depth: 1..32, of kind oblivious 1..16");                                               \
 	_Static_assert((nodes) >= 2 && ((nodes) & ((nodes) - 1)) == 0 && (nodes) <= RMT_MODEL_MAX_NODES,        \
 		       "nodes: a power of two");                                                               \
+	_Static_assert((kind) != RMT_MODEL_TREE || RMT_MODEL_BLOCKS(depth, nodes) <= RMT_MODEL_MAX_BLOCKS, "too many blocks"); \
+	_Static_assert((slots) == RMT_MODEL_SLOTS || (slots) == RMT_MODEL_MAX_SLOTS, "slots: 16 or 64");        \
+	_Static_assert((derived) <= RMT_MODEL_MAX_DERIVED, "derived: at most 64");                             \
+	_Static_assert((outputs) >= 1 && ((outputs) & ((outputs) - 1)) == 0 && (outputs) <= RMT_MODEL_MAX_OUTPUTS, \
+		       "outputs: a power of two");                                                             \
 	enum { rmt_model_index_##name = (index) };                                                             \
-	struct rmt_model_value_##name {                                                                        \
-		struct rmt_model_header header;                                                                \
-		__u32 root[RMT_MODEL_ROOTS(trees)];                                                            \
-		struct rmt_model_node node[nodes];                                                             \
-	};                                                                                                     \
-	RMT_SIZE(struct rmt_model_value_##name, RMT_MODEL_VALUE_SIZE(trees, nodes));                           \
+	enum { rmt_model_size_##name = RMT_MODEL_VALUE_SIZE(kind, trees, depth, nodes, slots, derived, outputs) }; \
 	struct rmt_model_inner_##name {                                                                        \
 		__uint(type, BPF_MAP_TYPE_ARRAY);                                                              \
 		__uint(max_entries, 1);                                                                        \
 		__uint(key_size, sizeof(__u32)); /* sizes, not types: clang leaves an inner map's value type a mere */ \
-		__uint(value_size, sizeof(struct rmt_model_value_##name)); /* forward declaration in BTF */    \
+		__uint(value_size, rmt_model_size_##name); /* forward declaration in BTF */                    \
 	};                                                                                                     \
 	struct {                                                                                               \
 		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                                      \
@@ -144,18 +327,19 @@ rmt_model_inline int rmt_model_infer(const struct rmt_model_header *h, const __u
 		__type(key, __u32);                                                                            \
 		__array(values, struct rmt_model_inner_##name);                                                \
 	} rmt_model_##name SEC(".maps");                                                                       \
-	static __always_inline int rmt_model_infer_##name(__s32 *f16, __s64 *out)                              \
+	static __always_inline int rmt_model_infer_##name(__s32 *f, __s64 *out)                                \
 	{                                                                                                      \
+		const struct rmt_model_class c = { kind, trees, depth, nodes, slots, derived, outputs };       \
 		__u32 zero = 0;                                                                                \
 		void *inner = bpf_map_lookup_elem(&rmt_model_##name, &zero);                                   \
-		struct rmt_model_value_##name *v;                                                              \
+		void *value;                                                                                   \
                                                                                                                \
 		if (!inner)                                                                                    \
 			return RMT_MODEL_NONE;                                                                 \
-		v = bpf_map_lookup_elem(inner, &zero);                                                         \
-		if (!v)                                                                                        \
+		value = bpf_map_lookup_elem(inner, &zero);                                                     \
+		if (!value)                                                                                    \
 			return RMT_MODEL_NONE;                                                                 \
-		return rmt_model_infer(&v->header, v->root, v->node, f16, out, trees, depth, nodes);           \
+		return rmt_model_infer(value, f, out, c);                                                      \
 	}
 #endif
 

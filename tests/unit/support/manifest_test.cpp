@@ -48,7 +48,7 @@ Manifest sample() {
     x.classes = {{"zero", 0}, {"two", 2}, {"one", 1}};
     x.on_error = 1;
     x.source = "models/next.json";
-    x.shape = {4, 8, 1024};
+    x.shape = {4, 8, 1024, EngineKind::Forest, 64, 8, 2};
     x.train = ManifestModel::Train{"fault.delta", 1000000000, 20000};
     x.line = 15;
     m.models = {x};
@@ -106,7 +106,12 @@ TEST_CASE("what is wrong in a manifest is told with its path") {
         {"\"lo\": -64", "\"lo\": -9223372036854775809", "/tables/0/entries/0/keys/1/lo: expected an integer"},
         {"\"hi\": 3000000", "\"hi\": 18446744073709551615", "/tables/0/entries/1/keys/3/hi: expected 0..9223372036854775807"},
         {"\"size\": 4,", "\"size\": 1,", "/tables/0/entries: there are more than 'size', 1"},
-        {"\"trees\": 4", "\"trees\": 3", "/models/0/shape/trees: expected 1 or a multiple of 4"},
+        {"\"trees\": 4", "\"trees\": 3", "/models/0/shape/trees: expected 1 of a tree, else a multiple of 4"},
+        {"\"kind\": \"forest\"", "\"kind\": \"tree\"", "/models/0/shape/trees: expected 1 of a tree, else a multiple of 4"},
+        {"\"kind\": \"forest\"", "\"kind\": \"bush\"", "/models/0/shape/kind: expected one of 'tree', 'forest', 'oblivious', 'net'"},
+        {"\"slots\": 64", "\"slots\": 32", "/models/0/shape/slots: expected 16, or 64 of a forest"},
+        {"\"outputs\": 2", "\"outputs\": 3", "/models/0/shape/outputs: expected a power of two"},
+        {"\"derived\": 8", "\"derived\": 65", "/models/0/shape/derived: expected 0..64"},
         {"\"nodes\": 1024", "\"nodes\": 1000", "/models/0/shape/nodes: expected a power of two"},
         {"\"record_size\": 24", "\"record_size\": 23", "/collect/fields/1/offset: the field ends behind its record of 23 bytes"},
         {"\"args\": [\n            8,", "\"args\": [\n            256,", "entry 1 of table 'choose'"},
