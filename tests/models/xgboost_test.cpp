@@ -75,7 +75,7 @@ TEST_CASE("xgboost: margins agree within the proved bound, decisions exactly") {
             if (!c.is_class)
                 CHECK(std::abs(static_cast<double>(*answer) - row.margin) <= 0.5 + report->margin_bound + float_error + rounding);
         }
-        CHECK(lower_model(model, smallest_class(model)));
+        CHECK(lower_model(model, *smallest_class(model)));
     }
 }
 

@@ -196,7 +196,7 @@ TEST_CASE("boost: a result fits the class that a policy reserved") {
     policy.output_kind = "class";
     policy.output_type = "u8";
     policy.output_max = 1;
-    policy.shape = {16, 8, 256};
+    policy.shape = {16, 8, 256, rmt::EngineKind::Forest};
     BoostOptions options = boost_options_for(policy);
     options.common.label = "y";
     auto report = train_boost(data, options);

@@ -89,7 +89,7 @@ TEST_CASE("forest: a result fits the class that a policy reserved") {
     policy.output_kind = "class";
     policy.output_type = "u8";
     policy.output_max = 1;
-    policy.shape = {12, 8, 512};
+    policy.shape = {12, 8, 512, rmt::EngineKind::Forest};
     ForestOptions options = forest_options_for(policy);
     options.common.label = "y";
     auto report = train_forest(data, options);

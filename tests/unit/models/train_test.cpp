@@ -214,7 +214,7 @@ TEST_CASE("train: what is wrong is said") {
         {"M0304", [](TrainOptions& o) { o.min_leaf = 1000; }},
         {"M0305", [](TrainOptions& o) { o.inputs.clear(); }},
         {"M0305", [](TrainOptions& o) { o.inputs.resize(16); }},
-        {"M0305", [](TrainOptions& o) { o.max_depth = 17; }},
+        {"M0305", [](TrainOptions& o) { o.max_depth = 33; }},
         {"M0305", [](TrainOptions& o) { o.max_depth = 0; }},
         {"M0305", [](TrainOptions& o) { o.min_leaf = 0; }},
         {"M0305", [](TrainOptions& o) { o.max_labels = 65; }},
