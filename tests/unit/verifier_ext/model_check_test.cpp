@@ -139,7 +139,7 @@ TEST_CASE("one fault in a tree, one id") {
         {"more columns than the program", "V0701", [](auto& v, auto&) { v.head.derived = 1; }},
         {"more outputs than the program", "V0701", [](auto& v, auto&) { v.head.outputs = 2; }},
         {"what has to be zero", "V0701", [](auto& v, auto&) { v.head.zero = 1; }},
-        {"child outside", "V0702", [](auto& v, auto&) { v.blocks[0] = block(0xf10, 3, 0, 0, 14); }},
+        {"child outside", "V0702", [](auto& v, auto&) { v.blocks[0] = block(0xf10, 3, 0, 0, 16); }},
         {"child far outside", "V0702", [](auto& v, auto&) { v.blocks[0] = block(0xf10, 3, 0, 0, 0xfffff); }},
         {"leaf that leads on", "V0702", [](auto& v, auto&) { v.blocks[2] = block_leaf(3, 2); }},
         {"input that is not there", "V0702", [](auto& v, auto&) { v.blocks[0] = block(0xf20, 3, 0, 0, 1); }},
