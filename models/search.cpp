@@ -2,6 +2,7 @@
 #include "models/search.h"
 
 #include <algorithm>
+#include <limits>
 #include <cmath>
 #include <numeric>
 
@@ -272,10 +273,11 @@ Result<SearchReport> search_models(const Dataset& data, const SearchOptions& opt
 
 double estimated_cost_ns(const Model& model) {
     if (!has_trees(model.kind)) return 0;
-    const ModelClass shape = smallest_class(model);
+    const auto shape = smallest_class(model);
+    if (!shape) return std::numeric_limits<double>::infinity();  // no program can be compiled for it
     if (model.kind != ModelKind::Tree)  // four trees at a time
-        return 4 + (model.kind == ModelKind::Oblivious ? 0.55 : 1.35) * shape.trees * shape.depth;
-    return 2 + 1.3 * shape.depth + 0.16 * shape.depth * shape.depth;
+        return 4 + (model.kind == ModelKind::Oblivious ? 0.55 : 1.35) * shape->trees * shape->depth;
+    return 2 + 1.3 * shape->depth + 0.16 * shape->depth * shape->depth;
 }
 
 }  // namespace rmt::models
