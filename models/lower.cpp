@@ -8,6 +8,7 @@
 
 #include "bpf/include/rmt/model_layout.h"
 #include "models/errors.h"
+#include "models/net_lower.h"
 #include "models/lower_columns.h"
 
 namespace rmt::models {
@@ -290,6 +291,13 @@ void Writer::write_oblivious() {
 }  // namespace
 
 Result<ModelClass> smallest_class(const Model& model) {
+    if (model.net) {
+        ModelClass shape;
+        shape.kind = EngineKind::Net;
+        shape.net = smallest_net_class(model);
+        RMT_CHECK(check_net_fits(model, shape.net));
+        return shape;
+    }
     if (!has_trees(model.kind)) return model_error("M0110", "/kind", std::string("no class of trees holds a model of kind '") + model_kind_name(model.kind) + "'");
     const Columns columns = plan_columns(model);
     Need need = need_of(model, columns, best_kind(model, columns));
@@ -299,6 +307,11 @@ Result<ModelClass> smallest_class(const Model& model) {
 }
 
 std::string class_text(const ModelClass& shape) {
+    if (shape.kind == EngineKind::Net) {
+        const NetClass& n = shape.net;
+        return "kind net, inputs " + std::to_string(n.inputs) + ", tiles " + std::to_string(n.tiles) + ", rows " + std::to_string(n.rows) + ", blocks " +
+               std::to_string(n.blocks) + ", width " + std::to_string(n.width) + ", outputs " + std::to_string(n.outputs);
+    }
     std::string text = std::string("kind ") + engine_kind_name(shape.kind) + ", trees " + std::to_string(shape.trees) + ", depth " +
                        std::to_string(shape.depth) + ", nodes " + std::to_string(shape.nodes);
     const ModelClass plain;
@@ -313,12 +326,14 @@ Result<void> check_fits(const Model& model, const ModelClass& shape) {
     auto refuse = [&](const std::string& what) {
         return model_error("M0206", "", "model '" + model.name + "' " + what, "train a smaller one, or compile for " + class_text(smallest));
     };
-    const Columns columns = plan_columns(model);
-    if (shape.kind != smallest.kind && shape.kind != EngineKind::Forest)
+    const bool nets = smallest.kind == EngineKind::Net && shape.kind == EngineKind::Net;
+    if (nets) return check_net_fits(model, shape.net);
+    if (shape.kind != smallest.kind && (shape.kind != EngineKind::Forest || model.net))
         return model_error("M0206", "",
                            "model '" + model.name + "' runs as kind " + engine_kind_name(smallest.kind) + ", the policy was compiled for kind " +
                                engine_kind_name(shape.kind),
                            "compile the policy with this model as its source");
+    const Columns columns = plan_columns(model);
     const Need need = need_of(model, columns, shape.kind);
     auto too_large = [&](const char* what, uint64_t has, uint64_t room) {
         return refuse("has " + std::to_string(has) + " " + what + ", the policy was compiled for " + std::to_string(room));
@@ -333,6 +348,7 @@ Result<void> check_fits(const Model& model, const ModelClass& shape) {
 }
 
 uint32_t value_size(const ModelClass& shape) {
+    if (shape.kind == EngineKind::Net) return net_value_size(shape.net);
     return static_cast<uint32_t>(RMT_MODEL_VALUE_SIZE(layout_kind(shape.kind), size_t{shape.trees}, size_t{shape.depth}, size_t{shape.nodes},
                                                       shape.slots, shape.derived, shape.outputs));
 }
@@ -340,6 +356,7 @@ uint32_t value_size(const ModelClass& shape) {
 Result<std::vector<uint8_t>> lower_model(const Model& model, const ModelClass& shape, uint32_t version) {
     RMT_CHECK(check_model(model));
     RMT_CHECK(check_fits(model, shape));
+    if (model.net) return lower_net(model, shape.net, version);
     std::vector<uint8_t> value = Writer(model, shape, version).write();
     Result<void> checked = check_value(value, shape);
     RMT_BUG_IF(!checked, checked ? "" : checked.error().message.c_str());

@@ -5,6 +5,7 @@
 
 #include "bpf/include/rmt/model_layout.h"
 #include "models/errors.h"
+#include "models/net_lower.h"
 #include "models/lower.h"
 
 namespace rmt::models {
@@ -221,6 +222,9 @@ Result<void> ValueCheck::check_oblivious() const {
 
 }  // namespace
 
-Result<void> check_value(const std::vector<uint8_t>& value, const ModelClass& shape) { return ValueCheck(value, shape).run(); }
+Result<void> check_value(const std::vector<uint8_t>& value, const ModelClass& shape) {
+    if (shape.kind == EngineKind::Net) return check_net_value(value, shape.net);
+    return ValueCheck(value, shape).run();
+}
 
 }  // namespace rmt::models

@@ -103,6 +103,12 @@ std::string model_macro(const Model& m, size_t index) {
     static const char* const kKinds[] = {"RMT_MODEL_TREE", "RMT_MODEL_FOREST", "RMT_MODEL_OBLIVIOUS", "RMT_MODEL_NET"};
     const ModelClass& c = m.shape;
     const std::string head = m.name + ", " + number(index) + ", ", size = number(c.trees) + ", " + number(c.depth) + ", " + number(c.nodes);
+    if (c.kind == EngineKind::Net) {
+        const NetClass& n = c.net;
+        if (n.tiles == 0) return "RMT_LINEAR(" + head + number(n.inputs) + ");";
+        return "RMT_NET(" + head + number(n.inputs) + ", " + number(n.tiles) + ", " + number(n.rows) + ", " + number(n.blocks) + ", " + number(n.width) + ", " +
+               number(n.outputs) + ");";
+    }
     const ModelClass short_form{c.trees, c.depth, c.nodes, c.trees == 1 ? EngineKind::Tree : EngineKind::Forest};
     if (c == short_form) return "RMT_MODEL(" + head + size + ");";
     return "RMT_MODEL_CLASS(" + head + kKinds[static_cast<size_t>(c.kind)] + ", " + size + ", " + number(c.slots) + ", " + number(c.derived) + ", " +

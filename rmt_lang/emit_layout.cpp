@@ -102,7 +102,7 @@ Layout state_layout(const Ir& ir) {
     const std::vector<std::string> carried = carried_variables(ir);
     for (const std::string& v : carried) variables += " __s64 " + v + ";";
     if (!carried.empty()) b.add({"struct {" + variables + " }", "", static_cast<uint32_t>(8 * carried.size()), 8}, "rmt_var");
-    for (const Model& m : ir.models) b.add({"__s32", "[" + std::to_string(m.shape.slots) + "]", 4 * m.shape.slots, 4}, inputs_name(m));
+    for (const Model& m : ir.models) b.add({"__s32", "[" + std::to_string(m.shape.vector_size()) + "]", 4 * m.shape.vector_size(), 4}, inputs_name(m));
     const Collect* collect = find_collect(ir);
     if (collect) {
         const uint32_t size = collect_layout(ir, *collect).size;

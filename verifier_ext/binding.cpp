@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "bpf/include/rmt/model_layout.h"
+#include "bpf/include/rmt/net_layout.h"
 
 namespace rmt::verify {
 namespace {
@@ -60,11 +61,20 @@ std::optional<Rejected> check_map(const MapDef& map, const Profile& profile, con
         if (map.max_entries != table->size + 1)
             return reject("V0005", fmt::format("map '{}' has {} counters, expected {}", map.name, map.max_entries, table->size + 1), table->line, manifest);
     }
+    if (auto name = suffix("rmt_act_"); !name.empty()) {
+        const ManifestModel* model = manifest.find_model(name);
+        if (!model || model->shape.kind != EngineKind::Net) return reject("V0004", fmt::format("map '{}' belongs to no net of the policy", map.name), 0, manifest);
+        const uint64_t size = 8 + (uint64_t{model->shape.net.width} + RMT_NET_SLACK) * 8;
+        if (map.value_size != size || map.max_entries != RMT_NET_SLOTS)
+            return reject("V0005", fmt::format("map '{}' has {} values of {} bytes, expected {} of {}", map.name, map.max_entries, map.value_size, RMT_NET_SLOTS, size), model->line, manifest);
+    }
     if (auto name = suffix("rmt_model_"); !name.empty()) {
         const ManifestModel* model = manifest.find_model(name);
         if (!model) return reject("V0004", fmt::format("map '{}' belongs to no model of the policy", map.name), 0, manifest);
         const ModelClass& c = model->shape;
         static constexpr uint32_t kKinds[] = {RMT_MODEL_TREE, RMT_MODEL_FOREST, RMT_MODEL_OBLIVIOUS};
+        if (c.kind == EngineKind::Net)
+            return check_swapped(map, RMT_NET_VALUE_SIZE(uint64_t{c.net.inputs}, uint64_t{c.net.tiles}, uint64_t{c.net.rows}, uint64_t{c.net.blocks}, uint64_t{c.net.outputs}), model->line, manifest);
         if (c.kind > EngineKind::Oblivious) return reject("V0004", fmt::format("model '{}' is of a kind that is not known", name), model->line, manifest);
         const uint64_t size = RMT_MODEL_VALUE_SIZE(kKinds[static_cast<size_t>(c.kind)], uint64_t{c.trees}, uint64_t{c.depth}, uint64_t{c.nodes}, c.slots, c.derived, c.outputs);
         return check_swapped(map, size, model->line, manifest);

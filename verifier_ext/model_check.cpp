@@ -8,6 +8,7 @@
 
 #include "bpf/include/rmt/model_layout.h"
 #include "verifier_ext/bytes.h"
+#include "verifier_ext/net_check.h"
 
 namespace rmt::verify {
 namespace {
@@ -326,7 +327,10 @@ ModelVerdict ModelCheck::run() {
 
 }  // namespace
 
-ModelVerdict verify_model(std::span<const uint8_t> value, const ManifestModel& model) { return ModelCheck(value, model).run(); }
+ModelVerdict verify_model(std::span<const uint8_t> value, const ManifestModel& model) {
+    if (model.shape.kind == EngineKind::Net) return verify_net(value, model, model.shape.net);
+    return ModelCheck(value, model).run();
+}
 
 Result<void> check_model_value(std::span<const uint8_t> value, const ManifestModel& model) {
     ModelVerdict verdict = verify_model(value, model);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "bpf/include/rmt/model_layout.h"
+#include "bpf/include/rmt/net_layout.h"
 #include "rmt_lang/support/json_reader.h"
 
 namespace rmt {
@@ -85,6 +86,9 @@ Json write_action(const ManifestAction& a) {
 
 // What most classes do not have is left out.
 Json write_shape(const ModelClass& shape) {
+    if (shape.kind == EngineKind::Net)
+        return {{"kind", "net"},          {"inputs", shape.net.inputs}, {"tiles", shape.net.tiles},    {"rows", shape.net.rows},
+                {"blocks", shape.net.blocks}, {"width", shape.net.width},   {"outputs", shape.net.outputs}};
     Json j = {{"kind", engine_kind_name(shape.kind)}, {"trees", shape.trees}, {"depth", shape.depth}, {"nodes", shape.nodes}};
     const ModelClass plain;
     if (shape.slots != plain.slots) j["slots"] = shape.slots;
@@ -233,10 +237,31 @@ ManifestTable read_table(JsonReader& r, const Manifest& m, std::optional<std::st
     return t;
 }
 
+NetClass read_net_shape(JsonReader& r) {
+    NetClass net;
+    net.inputs = r.natural32("inputs", RMT_NET_INPUT_GROUP, RMT_NET_MAX_INPUTS);
+    if (net.inputs % RMT_NET_INPUT_GROUP != 0) r.fail_at("inputs", "expected a multiple of 8");
+    net.tiles = r.natural32("tiles", 0, RMT_NET_MAX_TILES);
+    net.rows = r.natural32("rows", 0, RMT_NET_MAX_TILES);
+    net.blocks = r.natural32("blocks", 0, 2 * RMT_NET_MAX_TILES);
+    net.width = r.natural32("width", 0, RMT_NET_MAX_WIDTH);
+    net.outputs = r.natural32("outputs", 1, RMT_NET_MAX_OUTPUTS);
+    if (net.tiles > 0 && (net.rows == 0 || net.blocks == 0 || net.width < net.inputs)) r.fail_at("width", "expected rows, blocks and at least as much width as inputs");
+    const std::pair<const char*, uint32_t> powers[] = {{"tiles", net.tiles}, {"rows", net.rows}, {"blocks", net.blocks}, {"width", net.width}, {"outputs", net.outputs}};
+    for (const auto& [key, value] : powers)
+        if (value & (value - 1)) r.fail_at(key, "expected a power of two");
+    r.finish();
+    return net;
+}
+
 ModelClass read_shape(JsonReader r) {
     ModelClass shape;
     const std::string kind = r.one_of("kind", kEngineKinds);
     shape.kind = static_cast<EngineKind>(std::find(kEngineKinds.begin(), kEngineKinds.end() - 1, kind) - kEngineKinds.begin());
+    if (shape.kind == EngineKind::Net) {
+        shape.net = read_net_shape(r);
+        return shape;
+    }
     shape.trees = r.natural32("trees", 1, RMT_MODEL_MAX_TREES);
     shape.depth = r.natural32("depth", 1, RMT_MODEL_MAX_DEPTH);
     shape.nodes = r.natural32("nodes", 2, RMT_MODEL_MAX_NODES);

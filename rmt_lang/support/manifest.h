@@ -104,7 +104,10 @@ struct ModelClass {
     uint32_t slots = 16;               // of the feature vector: 16 or 64, the last one is the engine's
     uint32_t derived = 0;              // columns that the engine makes: missing values, category sets
     uint32_t outputs = 1;              // sums to choose from, a power of two
+    NetClass net;                      // of kind Net, which has none of the others
     bool operator==(const ModelClass&) const = default;
+
+    uint32_t vector_size() const { return kind == EngineKind::Net ? net.inputs : slots; }  // of what the engine is handed
 };
 
 struct ManifestModel {

@@ -24,5 +24,6 @@ char LICENSE[] SEC("license") = "GPL";
 #include "rmt/state.bpf.h"
 #include "rmt/table.bpf.h"
 #include "rmt/model.bpf.h"
+#include "rmt/net.bpf.h"
 
 #endif
