@@ -165,7 +165,7 @@ TEST_CASE("bytes that could overflow, or answer outside of the policy's range, a
         {"V0701", offsetof(rmt_net_header, kind), RMT_NET_LINEAR_KIND, 4},
         {"V0701", offsetof(rmt_net_header, inputs), 14, 4},
         {"V0701", offsetof(rmt_net_header, tiles), 4096, 4},
-        {"V0702", offsetof(rmt_net_header, result), c.width - 1, 4},
+        {"V0701", offsetof(rmt_net_header, result), c.width, 4},
         {"V0702", tiles + offsetof(rmt_net_tile, block), c.blocks, 4},
         {"V0702", tiles + offsetof(rmt_net_tile, from), 20, 4},
         {"V0705", sizeof(rmt_net_header) + offsetof(rmt_net_input, span), UINT32_MAX, 4},
