@@ -183,25 +183,4 @@ Result<void> LivePolicy::set_table(const ManifestTable& table, const std::vector
     return {};
 }
 
-Result<void> LivePolicy::set_model(const ManifestModel& model, const std::vector<uint8_t>& value, const std::string& artefact) const {
-    RMT_TRY(const int outer, map("rmt_model_" + model.name));
-    RMT_TRY(Fd text, make_text_map("rmt_artefact", artefact));
-    RMT_CHECK(replace_value(outer, "rmt_model", value));
-    const std::string pin = pin_dir(name_) + "/artefact_" + model.name;
-    unlink(pin.c_str());
-    if (bpf_obj_pin(text.get(), pin.c_str()) != 0) return system_error("the model runs, but its artefact could not be kept in " + pin);
-    std::erase_if(maps_, [&](const auto& m) { return m.first == "artefact_" + model.name; });
-    return {};
-}
-
-Result<std::string> LivePolicy::model_artefact(const ManifestModel& model) const {
-    // Opened anew each time: another process may have replaced it.
-    Fd fd(bpf_obj_get((pin_dir(name_) + "/artefact_" + model.name).c_str()));
-    if (!fd) {
-        if (errno == ENOENT) return std::string{};
-        return system_error("cannot open the artefact of model '" + model.name + "'");
-    }
-    return read_text_map(fd.get());
-}
-
 }  // namespace rmt::load

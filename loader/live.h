@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,26 @@ struct TableState {
     std::vector<uint64_t> hits;  // of each entry, in the same order
     uint64_t default_hits = 0;
     uint32_t version = 0;
+};
+
+// Of one model on training events that came after it was put in place, so that it cannot have been trained on them.
+struct ModelTally {
+    uint64_t correct = 0;           // answer == label; no answer counts as on_error
+    uint64_t answered = 0;          // answer other than on_error
+    uint64_t correct_answered = 0;
+};
+
+// Champion and challenger on the same events. Value of the pinned map score_<model>: written by the agent, read by tools.
+struct ModelScore {
+    char challenger[80] = {};       // digest of the artefact that this is about
+    uint64_t rows = 0;
+    uint64_t changes = 0;           // times that another champion came meanwhile; its tally goes on
+    ModelTally champion_tally, challenger_tally;
+};
+
+struct Challenger {
+    std::string artefact;
+    ModelScore score;
 };
 
 const char* stat_name(rmt_stat stat);  // "shadow_hit"; empty for an unused number
@@ -62,6 +83,15 @@ public:
 
     Result<void> set_model(const ManifestModel& model, const std::vector<uint8_t>& value, const std::string& artefact) const;
     Result<std::string> model_artefact(const ManifestModel& model) const;  // empty: none is in place
+
+    // A second artefact beside the running one: it answers nothing, the agent scores it. Replaces the one before.
+    Result<void> set_challenger(const ManifestModel& model, const std::string& artefact) const;
+    Result<void> remove_challenger(const ManifestModel& model) const;  // NotFound
+    Result<std::optional<Challenger>> challenger(const ManifestModel& model) const;
+    Result<void> set_score(const ManifestModel& model, const ModelScore& score) const;  // NotFound: it has gone
+    // Changes when another artefact is put in place; 0: there is none.
+    uint32_t artefact_id(const ManifestModel& model) const;
+    uint32_t challenger_id(const ManifestModel& model) const;
 
 private:
     LivePolicy() = default;

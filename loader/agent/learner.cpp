@@ -10,12 +10,14 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "bpf/include/rmt/intf.h"
 #include "loader/agent/actuator.h"
 #include "loader/live.h"
 #include "models/lower.h"
+#include "models/reference.h"
 #include "models/train.h"
 #include "verifier_ext/model_check.h"
 
@@ -48,6 +50,13 @@ struct Learner::State {
         ring_buffer__free(ring);
     }
 
+    // Champion and challenger, as they are pinned; read again only when they change.
+    struct Contest {
+        uint32_t champion_id = 0, challenger_id = 0;
+        std::optional<models::Model> champion, challenger;
+        ModelScore score;
+    };
+
     struct Course {  // of one model
         const ManifestModel* model = nullptr;
         uint32_t index = 0;
@@ -55,6 +64,8 @@ struct Learner::State {
         size_t fresh = 0;
         uint64_t trained_ns = 0;
         uint32_t version = 0;
+        size_t arrived = 0;  // samples since the last look: the end of the window
+        Contest contest;
     };
 
     static int on_sample(void* context, void* data, size_t size) {
@@ -66,6 +77,7 @@ struct Learner::State {
             if (course.index != sample.model) continue;
             course.window.push_back(sample);
             course.fresh++;
+            course.arrived++;
             while (course.window.size() > course.model->train->window) course.window.pop_front();
         }
         return 0;
@@ -77,6 +89,8 @@ struct Learner::State {
             lock.unlock();
             ring_buffer__consume(ring);
             for (Course& course : courses) {
+                if (auto done = score(course); !done) say("warning: scoring '" + course.model->name + "': " + done.error().message);
+                course.arrived = 0;
                 const uint64_t now = monotonic_ns();
                 if (now - course.trained_ns < course.model->train->every_ns) continue;
                 if (course.window.size() < kMinSamples || course.fresh < kMinFresh) continue;
@@ -87,6 +101,55 @@ struct Learner::State {
             lock.lock();
             wake.wait_for(lock, kTick, [&] { return stop; });
         }
+    }
+
+    // Whoever is pinned now. A challenger begins from nothing; the champion's tally goes on when another one comes.
+    Result<void> look_at_contest(const ManifestModel& model, Contest& contest) const {
+        const uint32_t challenger = live.challenger_id(model), champion = live.artefact_id(model);
+        if (challenger != contest.challenger_id) {
+            contest = {};
+            contest.challenger_id = challenger;
+            RMT_TRY(const std::optional<Challenger> found, live.challenger(model));
+            if (!found) return {};
+            RMT_TRY(contest.challenger, models::parse_model(found->artefact));
+            // What an agent before this one counted goes on.
+            if (contest.challenger->digest == found->score.challenger) contest.score = found->score;
+            contest.challenger->digest.copy(contest.score.challenger, sizeof(contest.score.challenger) - 1);
+        }
+        if (!contest.challenger || (champion == contest.champion_id && contest.champion)) return {};
+        contest.score.changes += contest.champion_id != 0;
+        contest.champion_id = champion;
+        contest.champion.reset();
+        RMT_TRY(const std::string artefact, live.model_artefact(model));
+        if (artefact.empty()) return {};
+        RMT_TRY(contest.champion, models::parse_model(artefact));
+        return {};
+    }
+
+    // Both on the events that have just come, which neither can have been trained on; before anything is trained on them.
+    Result<void> score(Course& course) const {
+        if (course.arrived == 0) return {};
+        const ManifestModel& model = *course.model;
+        Contest& contest = course.contest;
+        RMT_CHECK(look_at_contest(model, contest));
+        if (!contest.challenger) return {};
+        const auto count = [&](const std::optional<models::Model>& of, const rmt_sample& sample, ModelTally& tally) {
+            const std::vector<int64_t> row(sample.input, sample.input + model.inputs.size());
+            const int64_t answer = of ? models::infer(*of, row).value_or(model.on_error) : model.on_error;
+            const bool correct = answer == sample.label, answered = answer != model.on_error;
+            tally.correct += correct;
+            tally.answered += answered;
+            tally.correct_answered += correct && answered;
+        };
+        const size_t fresh = std::min(course.arrived, course.window.size());
+        for (auto sample = course.window.end() - static_cast<long>(fresh); sample != course.window.end(); ++sample) {
+            contest.score.rows++;
+            count(contest.champion, *sample, contest.score.champion_tally);
+            count(contest.challenger, *sample, contest.score.challenger_tally);
+        }
+        auto written = live.set_score(model, contest.score);
+        if (!written && written.error().kind == ErrorKind::NotFound) return {};  // it went just now
+        return written;
     }
 
     models::Dataset dataset(const Course& course) const {
@@ -161,7 +224,12 @@ Result<std::unique_ptr<Learner>> Learner::start(const std::string& policy, std::
     if (!state.ring) return fail(ErrorKind::Environment, std::string("cannot read the training samples: ") + std::strerror(errno), {}, errno);
     const std::vector<ManifestModel>& models = state.live.manifest().models;
     for (size_t i = 0; i < models.size(); i++)
-        if (models[i].train) state.courses.push_back({&models[i], static_cast<uint32_t>(i), {}, 0, 0, 0});
+        if (models[i].train) {
+            State::Course course;
+            course.model = &models[i];
+            course.index = static_cast<uint32_t>(i);
+            state.courses.push_back(std::move(course));
+        }
     state.thread = std::thread([&state] { state.run(); });
     return learner;
 }

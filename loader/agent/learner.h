@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Background training: keeps a window of the training samples that the programs emit, trains a tree on the older part,
 // compares it with the running model on the newer part (which it was not trained on), and swaps it in when it is better.
+// Where a challenger is pinned beside the running model, both are scored on each event before anything is trained on it.
 #pragma once
 
 #include <functional>

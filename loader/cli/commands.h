@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,23 +45,57 @@ int cmd_table_list(const Output& out, const std::string& where);
 int cmd_table_add(const Output& out, const std::string& where, const std::vector<std::string>& entries, int position);
 int cmd_table_del(const Output& out, const std::string& where, const std::vector<std::string>& entries);
 
+// A model is named by a file, a name of the store (NAME, NAME@v2, NAME@ALIAS), or POLICY/MODEL: what runs there.
 struct TrainArgs {
-    std::string data, label, name = "model", output, task = "classify", next_of;
+    std::string data, kind, label, name, output, task = "classify", next_of, output_kind = "value", warm_start, fit;
     std::vector<std::string> inputs;
-    uint32_t max_depth = 8, min_leaf = 8;
-    double confidence = 0.5;
+    std::vector<uint32_t> hidden;
+    std::optional<uint32_t> max_depth, min_leaf, trees, patience, bits, epochs, batch;
+    std::optional<double> learning_rate, subsample, holdout, confidence;
     uint64_t seed = 1;
     int64_t min = -65536, max = 65536;
 };
+struct DistillArgs {
+    std::string model, data, kind = "tree", name, output, task = "classify";
+    std::optional<uint32_t> max_depth, min_leaf, trees;
+    std::optional<double> learning_rate, holdout;
+    uint64_t seed = 1;
+};
 struct ImportArgs {
-    std::string file, name, output;
-    std::vector<std::string> inputs;
+    std::string file, name, output, format = "auto", verify, output_range, objective;
+    std::vector<std::string> inputs;  // NAME[:TYPE][:LO..HI][:missing=N][:fraction=BITS]
+    std::optional<double> positive_above, base_score;
+    std::optional<uint32_t> output_number, score_bits, classes;
+    bool best_iteration = false, forest = false, decide = false;
 };
 int cmd_model_train(const Output& out, const TrainArgs& args);
+int cmd_model_distill(const Output& out, const DistillArgs& args);
 int cmd_model_import(const Output& out, const ImportArgs& args);
-int cmd_model_use(const Output& out, const std::string& where, const std::string& model);
+
 int cmd_model_list(const Output& out, const std::string& policy);
-int cmd_model_predict(const Output& out, const std::string& model, const std::string& data);
+int cmd_model_show(const Output& out, const std::string& model);
+int cmd_model_alias(const Output& out, const std::string& name, const std::string& alias, const std::string& version, bool remove);
+int cmd_model_rm(const Output& out, const std::string& model, bool force);
+int cmd_model_export(const Output& out, const std::string& model, const std::string& file);
+
+struct UseArgs {
+    std::string where, model;
+    bool shadow = false;
+};
+int cmd_model_use(const Output& out, const UseArgs& args);
+int cmd_model_promote(const Output& out, const std::string& where);
+int cmd_model_rollback(const Output& out, const std::string& where, uint32_t steps);
+int cmd_model_history(const Output& out, const std::string& where);
+
+struct DiffArgs {
+    std::string a, b, data;
+    uint32_t rows = 10000;
+    uint64_t seed = 1;
+};
+int cmd_model_diff(const Output& out, const DiffArgs& args);
+int cmd_model_verify(const Output& out, const std::string& model, const std::string& policy);
+int cmd_model_bench(const Output& out, const std::string& model, const std::string& data);
+int cmd_model_predict(const Output& out, const std::string& model, const std::string& data, const std::string& by);
 
 struct CollectArgs {
     std::string policy, output;

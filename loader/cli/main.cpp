@@ -14,13 +14,17 @@ struct Arguments {
     PolicyArgs policy;
     RunArgs run;
     TrainArgs train;
+    DistillArgs distill;
     ImportArgs import;
+    UseArgs use;
+    DiffArgs diff;
     CollectArgs collect;
     std::string name, kind, dump, folder, mode, where, what, which, model, data;
     std::vector<std::string> cgroups, models, entries;
     double interval = 0;
     int at = -1;
-    bool write = false, twin = false;
+    uint32_t steps = 1;
+    bool write = false, twin = false, by_float = false, by_kernel = false;
     std::function<int()> verb;
 };
 
@@ -109,36 +113,134 @@ void add_table_verbs(CLI::App& app, Arguments& a) {
     s->add_option("entries", a.entries, "keys, or whole entries")->required();
 }
 
-void add_model_verbs(CLI::App& app, Arguments& a) {
-    CLI::App* model = app.add_subcommand("model", "train, import and swap models");
-    model->require_subcommand(1);
-    auto* s = verb(*model, a, "train", "train a decision tree on collected records", [&a] { return cmd_model_train(a.out, a.train); });
-    s->add_option("data", a.train.data, ".npy, .csv or .jsonl")->required();
-    s->add_option("--inputs", a.train.inputs, "columns, e.g. deltas[0],deltas[1]")->required()->delimiter(',');
+constexpr const char* kModel = "a file, a name of the store (NAME, NAME@v2, NAME@ALIAS), or POLICY/MODEL";
+constexpr const char* kRows = ".npy, .csv or .jsonl";
+
+void add_training_verbs(CLI::App& model, Arguments& a) {
+    auto* s = verb(model, a, "train", "train a model on collected records", [&a] { return cmd_model_train(a.out, a.train); });
+    s->add_option("data", a.train.data, kRows)->required();
+    s->add_option("--kind", a.train.kind, "tree, forest, gbt, linear or mlp")->default_val("tree");
     s->add_option("--label", a.train.label, "column to predict")->required();
+    s->add_option("--inputs", a.train.inputs, "columns, e.g. deltas[0],deltas[1]")->delimiter(',');
+    s->add_option("--fit", a.train.fit, "POLICY/MODEL: inputs, output and size as this loaded policy needs them");
     s->add_option("--next-of", a.train.next_of, "make the label: the next value of this column within a process");
-    s->add_option("-o,--output", a.train.output, "file of the artefact")->required();
-    s->add_option("--name", a.train.name)->capture_default_str();
+    s->add_option("-o,--output", a.train.output, "file of the artefact; without it the store keeps it");
+    s->add_option("--name", a.train.name, "name of the artefact, and in the store");
     s->add_option("--task", a.train.task, "classify or regress")->capture_default_str();
-    s->add_option("--max-depth", a.train.max_depth)->capture_default_str();
-    s->add_option("--min-leaf", a.train.min_leaf, "rows")->capture_default_str();
-    s->add_option("--confidence", a.train.confidence, "share of its leaf that a label needs to be predicted")->capture_default_str();
+    s->add_option("--output-kind", a.train.output_kind, "value, or class: the label is a class number from 0")->capture_default_str();
+    s->add_option("--warm-start", a.train.warm_start, "adapt this model to few rows instead");
+    s->add_option("--max-depth", a.train.max_depth, "default: tree 8, forest 12, gbt 6");
+    s->add_option("--min-leaf", a.train.min_leaf, "rows; default: 8, forest 2");
+    s->add_option("--trees", a.train.trees, "of a forest or gbt; default: 100");
+    s->add_option("--learning-rate", a.train.learning_rate, "default: gbt 0.3, linear and mlp 0.01");
+    s->add_option("--hidden", a.train.hidden, "of an mlp: units of each hidden layer; default: 16,8")->delimiter(',');
+    s->add_option("--bits", a.train.bits, "of an mlp: 16 or 8; default: 16");
+    s->add_option("--epochs", a.train.epochs, "of linear and mlp; default: 30");
+    s->add_option("--batch", a.train.batch, "of linear and mlp: rows; default: 32");
+    s->add_option("--subsample", a.train.subsample, "of gbt: share of the rows that each round sees");
+    s->add_option("--patience", a.train.patience, "of gbt, linear, mlp: stop after so many rounds without a better loss");
+    s->add_option("--confidence", a.train.confidence, "of a tree: share of its leaf that a label needs; default: 0.5");
+    s->add_option("--holdout", a.train.holdout, "share of the rows kept apart to measure on; default: 0.2");
     s->add_option("--min", a.train.min, "smallest answer")->capture_default_str();
     s->add_option("--max", a.train.max, "largest answer")->capture_default_str();
     s->add_option("--seed", a.train.seed)->capture_default_str();
-    s = verb(*model, a, "import", "read a model: rmt_model or XGBoost JSON", [&a] { return cmd_model_import(a.out, a.import); });
+    s = verb(model, a, "distill", "train a small model on the answers of a large one", [&a] { return cmd_model_distill(a.out, a.distill); });
+    s->add_option("model", a.distill.model, kModel)->required();
+    s->add_option("data", a.distill.data, "rows without labels: .npy, .csv or .jsonl")->required();
+    s->add_option("--kind", a.distill.kind, "tree or gbt")->capture_default_str();
+    s->add_option("-o,--output", a.distill.output, "file of the artefact; without it the store keeps it");
+    s->add_option("--name", a.distill.name, "name of the artefact, and in the store");
+    s->add_option("--task", a.distill.task, "classify or regress")->capture_default_str();
+    s->add_option("--max-depth", a.distill.max_depth);
+    s->add_option("--min-leaf", a.distill.min_leaf, "rows");
+    s->add_option("--trees", a.distill.trees, "of gbt");
+    s->add_option("--learning-rate", a.distill.learning_rate, "of gbt");
+    s->add_option("--holdout", a.distill.holdout, "share of the rows kept apart to measure on");
+    s->add_option("--seed", a.distill.seed)->capture_default_str();
+}
+
+void add_import_verb(CLI::App& model, Arguments& a) {
+    auto* s = verb(model, a, "import", "read a model of XGBoost, LightGBM, CatBoost, or our own", [&a] { return cmd_model_import(a.out, a.import); });
     s->add_option("file", a.import.file)->required();
     s->add_option("--name", a.import.name, "name in the store");
-    s->add_option("--inputs", a.import.inputs, "names of the inputs, when the file has none")->delimiter(',');
+    s->add_option("--format", a.import.format, "auto, or what the file must be: xgboost, lightgbm, catboost ...")->capture_default_str();
+    s->add_option("--inputs", a.import.inputs, "NAME[:TYPE][:LO..HI][:missing=N][:fraction=BITS],...")->delimiter(',');
+    s->add_option("--verify", a.import.verify, "rows to compare with the library's arithmetic; exit code 10 when a decision differs");
     s->add_option("-o,--output", a.import.output, "write here instead of the store");
-    s = verb(*model, a, "use", "swap a model into a running policy", [&a] { return cmd_model_use(a.out, a.where, a.model); });
-    s->add_option("where", a.where, "POLICY/MODEL")->required();
-    s->add_option("model", a.model, "a file, or a name in the store")->required();
-    s = verb(*model, a, "list", "models of the store, or of a policy", [&a] { return cmd_model_list(a.out, a.name); });
+    s->add_option("--output-range", a.import.output_range, "LO..HI: clamp a number to it");
+    s->add_option("--positive-above", a.import.positive_above, "class 1 above this probability; default: 0.5");
+    s->add_option("--score-bits", a.import.score_bits, "answer the margin times 2^BITS");
+    s->add_option("--output-number", a.import.output_number, "of several targets or classes: only this one's margin");
+    s->add_flag("--best-iteration", a.import.best_iteration, "stop where the library's early stopping did");
+    s->add_flag("--forest", a.import.forest, "kind forest, also where one tree would do");
+    s->add_flag("--decide", a.import.decide, "of a net: its outputs are margins of classes, not a value");
+    s->add_option("--objective", a.import.objective, "what XGBoost's dump_model() leaves out");
+    s->add_option("--base-score", a.import.base_score, "likewise");
+    s->add_option("--classes", a.import.classes, "likewise, of multi:*");
+}
+
+void add_store_verbs(CLI::App& model, Arguments& a) {
+    auto* s = verb(model, a, "list", "models of the store, or of a policy with their scores", [&a] { return cmd_model_list(a.out, a.name); });
     s->add_option("policy", a.name);
-    s = verb(*model, a, "predict", "answers of the reference, one a row; - where on_error answers", [&a] { return cmd_model_predict(a.out, a.model, a.data); });
-    s->add_option("model", a.model, "a file, or a name in the store")->required();
-    s->add_option("data", a.data, ".npy, .csv or .jsonl")->required();
+    s = verb(model, a, "show", "inputs, size, provenance, where it is used", [&a] { return cmd_model_show(a.out, a.model); });
+    s->add_option("model", a.model, kModel)->required();
+    s = verb(model, a, "alias", "give a version a name", [&a] { return cmd_model_alias(a.out, a.name, a.which, a.what, a.write); });
+    s->add_option("name", a.name, "in the store")->required();
+    s->add_option("alias", a.which, "e.g. stable")->required();
+    s->add_option("version", a.what, "e.g. v2; default: the newest");
+    s->add_flag("--remove", a.write, "forget the alias instead");
+    s = verb(model, a, "rm", "remove a model, or one version, from the store", [&a] { return cmd_model_rm(a.out, a.model, a.write); });
+    s->add_option("model", a.model, "NAME, NAME@v2 or NAME@ALIAS")->required();
+    s->add_flag("--force", a.write, "even when a running policy uses it: that has a copy of its own");
+    s = verb(model, a, "export", "write an artefact to a file", [&a] { return cmd_model_export(a.out, a.model, a.folder); });
+    s->add_option("model", a.model, kModel)->required();
+    s->add_option("-o,--output", a.folder, "file, or - for stdout")->required();
+}
+
+void add_swap_verbs(CLI::App& model, Arguments& a) {
+    auto* s = verb(model, a, "use", "swap a model into a running policy", [&a] { return cmd_model_use(a.out, a.use); });
+    s->add_option("where", a.use.where, "POLICY/MODEL")->required();
+    s->add_option("model", a.use.model, "a file, or a name of the store; with --shadow also: none")->required();
+    s->add_flag("--shadow", a.use.shadow, "do not swap: let the agent score it beside the running one");
+    s = verb(model, a, "promote", "swap the challenger in", [&a] { return cmd_model_promote(a.out, a.where); });
+    s->add_option("where", a.where, "POLICY/MODEL")->required();
+    s = verb(model, a, "rollback", "swap back to what ran before", [&a] { return cmd_model_rollback(a.out, a.where, a.steps); });
+    s->add_option("where", a.where, "POLICY/MODEL")->required();
+    s->add_option("--steps", a.steps, "how many models back")->check(CLI::Range(1u, 1000u))->capture_default_str();
+    s = verb(model, a, "history", "what was put in place, when and by whom", [&a] { return cmd_model_history(a.out, a.where); });
+    s->add_option("where", a.where, "POLICY/MODEL")->required();
+}
+
+void add_check_verbs(CLI::App& model, Arguments& a) {
+    auto* s = verb(model, a, "diff", "structure and decisions of two models; exit code 10 when a decision differs", [&a] { return cmd_model_diff(a.out, a.diff); });
+    s->add_option("a", a.diff.a, kModel)->required();
+    s->add_option("b", a.diff.b, kModel)->required();
+    s->add_option("--data", a.diff.data, "decide on these rows instead of random ones");
+    s->add_option("--rows", a.diff.rows, "random ones")->capture_default_str();
+    s->add_option("--seed", a.diff.seed)->capture_default_str();
+    s = verb(model, a, "verify", "whether a model is whole, fits, and answers the same in the kernel",
+             [&a] { return cmd_model_verify(a.out, a.model, a.where); });
+    s->add_option("model", a.model, kModel)->required();
+    s->add_option("--policy", a.where, "POLICY/MODEL that it is to answer for");
+    s = verb(model, a, "bench", "nanoseconds of one inference in the kernel", [&a] { return cmd_model_bench(a.out, a.model, a.data); });
+    s->add_option("model", a.model, kModel)->required();
+    s->add_option("--data", a.data, "rows; default: random ones within the trained ranges");
+    s = verb(model, a, "predict", "answers, one a row; - where on_error answers",
+             [&a] { return cmd_model_predict(a.out, a.model, a.data, a.by_float ? "float" : a.by_kernel ? "kernel" : ""); });
+    s->add_option("model", a.model, kModel)->required();
+    s->add_option("data", a.data, kRows)->required();
+    auto* by_float = s->add_flag("--float", a.by_float, "by the arithmetic of the library that it was made with");
+    s->add_flag("--kernel", a.by_kernel, "by the engine in the kernel")->excludes(by_float);
+}
+
+void add_model_verbs(CLI::App& app, Arguments& a) {
+    CLI::App* model = app.add_subcommand("model", "train, import, keep, compare and swap models");
+    model->require_subcommand(1);
+    add_training_verbs(*model, a);
+    add_import_verb(*model, a);
+    add_store_verbs(*model, a);
+    add_swap_verbs(*model, a);
+    add_check_verbs(*model, a);
 }
 
 int split_models(Arguments& a) {

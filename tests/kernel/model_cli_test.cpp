@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT
+// The verbs of `rmt-load model`, end to end in a state folder of their own: the store, and models that are swapped, rolled back
+// and scored in a policy that is loaded.
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <utility>
+
+#include "loader/agent/agent.h"
+#include "loader/cli/commands.h"
+#include "loader/live.h"
+#include "models/model.h"
+#include "tests/kernel/host.h"
+#include "tests/rmt_test.h"
+
+using namespace rmt;
+using namespace rmt::cli;
+using namespace rmt::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr uint64_t kLimitMib = 64, kFootprintMib = 112;
+
+// RMT_STATE_DIR and files of a test; they go with it.
+class Scratch {
+public:
+    Scratch() {
+        char pattern[] = "/tmp/rmt-model-cli-XXXXXX";
+        root_ = mkdtemp(pattern);
+        setenv("RMT_STATE_DIR", (root_ / "state").c_str(), 1);
+    }
+    ~Scratch() {
+        unsetenv("RMT_STATE_DIR");
+        fs::remove_all(root_);
+    }
+    std::string file(const std::string& name, const std::string& text) const {
+        std::ofstream(root_ / name) << text << std::flush;
+        return path(name);
+    }
+    std::string path(const std::string& name) const { return (root_ / name).string(); }
+
+    // Rows of a walk with a constant step, of the steps lo..hi: what comes next is the step; `wrong` is added to it.
+    std::string walks(const std::string& name, int lo, int hi, int wrong = 0) const {
+        std::string text = "deltas[0],deltas[1],deltas[2],deltas[3],next\n";
+        for (int step = lo; step <= hi; step++)
+            for (int i = 0; i < 20; i++) {
+                const std::string d = std::to_string(step) + ",";
+                text += d + d + d + d + std::to_string(step + wrong) + "\n";
+            }
+        return file(name, text);
+    }
+
+private:
+    fs::path root_;
+};
+
+struct Ran {
+    int exit = -1;
+    Json json;
+};
+
+// A verb with -j; what it prints is one JSON document, also when it fails.
+Ran run(const std::function<int(const Output&)>& verb) {
+    FILE* file = tmpfile();
+    REQUIRE(file);
+    fflush(stdout);
+    const int saved = dup(STDOUT_FILENO);
+    dup2(fileno(file), STDOUT_FILENO);
+    Output out;
+    out.json = true;
+    Ran ran;
+    ran.exit = verb(out);
+    fflush(stdout);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    rewind(file);
+    std::string text;
+    char buffer[4096];
+    for (size_t n; (n = fread(buffer, 1, sizeof(buffer), file)) > 0;) text.append(buffer, n);
+    fclose(file);
+    ran.json = Json::parse(text, nullptr, false);
+    INFO(text);
+    REQUIRE_FALSE(ran.json.is_discarded());
+    CHECK(ran.json["schema"] == 1);
+    return ran;
+}
+
+Ran train(const std::string& rows, const std::string& name, uint32_t depth = 8) {
+    TrainArgs args;
+    args.data = rows;
+    args.kind = "tree";
+    args.inputs = {"deltas[0]", "deltas[1]", "deltas[2]", "deltas[3]"};
+    args.label = "next";
+    args.name = name;
+    args.max_depth = depth;
+    args.holdout = 0;
+    return run([&](const Output& out) { return cmd_model_train(out, args); });
+}
+
+Ran use(const std::string& where, const std::string& model, bool shadow = false) {
+    return run([&](const Output& out) { return cmd_model_use(out, {where, model, shadow}); });
+}
+Ran rollback(const std::string& where, uint32_t steps = 1) {
+    return run([&](const Output& out) { return cmd_model_rollback(out, where, steps); });
+}
+Ran show(const std::string& model) {
+    return run([&](const Output& out) { return cmd_model_show(out, model); });
+}
+Ran take_away(const std::string& model, bool force = false) {
+    return run([&](const Output& out) { return cmd_model_rm(out, model, force); });
+}
+
+std::string digest(const std::string& model) { return show(model).json["digest"].get<std::string>(); }
+
+std::string running(const load::LivePolicy& live) {
+    auto text = live.model_artefact(live.manifest().models[0]);
+    REQUIRE(text);
+    if (text->empty()) return "";
+    auto model = models::parse_model(*text);
+    REQUIRE(model);
+    return model->digest;
+}
+
+std::atomic<bool> g_stop{false};
+
+class Agent {  // in a process of its own, for as long as the object lives
+public:
+    explicit Agent(const std::string& policy) : pid_(fork()) {
+        if (pid_ != 0) return;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        signal(SIGTERM, [](int) { g_stop = true; });
+        load::AgentOptions options;
+        options.realtime = false;
+        options.say = [](const std::string&) {};
+        _exit(load::run_agent(policy, options, g_stop) ? 0 : 1);
+    }
+    void end() {
+        if (pid_ <= 0) return;
+        kill(pid_, SIGTERM);
+        waitpid(std::exchange(pid_, -1), nullptr, 0);
+    }
+    ~Agent() { end(); }
+
+private:
+    int pid_;
+};
+
+}  // namespace
+
+TEST_CASE("model verbs: from rows to a version, an alias, a file, and back") {
+    const Scratch scratch;
+    const std::string rows = scratch.walks("rows.csv", -3, 3);
+    const Ran first = train(rows, "walk");
+    REQUIRE(first.exit == kOk);
+    CHECK(first.json["stored"]["version"] == 1);
+    CHECK(train(rows, "walk").json["stored"]["added"] == false);
+    REQUIRE(train(rows, "walk", 2).json["stored"]["version"] == 2);
+    CHECK(run([&](const Output& out) { return cmd_model_alias(out, "walk", "stable", "v1", false); }).exit == kOk);
+    CHECK(digest("walk@stable") == digest("walk@v1"));
+    CHECK(digest("walk") == digest("walk@2"));
+    CHECK(digest("walk@1") != digest("walk@2"));
+    const Ran list = run([&](const Output& out) { return cmd_model_list(out, ""); });
+    REQUIRE(list.json["models"].size() == 2);
+    CHECK(list.json["models"][0]["aliases"][0] == "stable");
+
+    DiffArgs diff{"walk@1", "walk@2", rows};
+    const Ran differs = run([&](const Output& out) { return cmd_model_diff(out, diff); });
+    CHECK(differs.exit == kDifferences);
+    CHECK(differs.json["rows"] == 7 * 20);
+    CHECK(differs.json["different"] > 0);
+    diff = {"walk@1", "walk@stable", ""};
+    const Ran same = run([&](const Output& out) { return cmd_model_diff(out, diff); });
+    CHECK(same.exit == kOk);
+    CHECK(same.json["same"] == true);
+    CHECK(same.json["rows"] == 10000);
+
+    REQUIRE(run([&](const Output& out) { return cmd_model_export(out, "walk@1", scratch.path("out.json")); }).exit == kOk);
+    CHECK(digest(scratch.path("out.json")) == digest("walk@1"));
+    const Ran answers = run([&](const Output& out) { return cmd_model_predict(out, "walk@1", rows, ""); });
+    REQUIRE(answers.json["answers"].size() == 7 * 20);
+    CHECK(answers.json["answers"][0] == -3);
+    CHECK(answers.json["answers"].back() == 3);
+
+    CHECK(take_away("walk@v1").exit == kOk);
+    CHECK(show("walk@stable").exit == kNotFound);
+    CHECK(take_away("walk").exit == kOk);
+    CHECK(take_away("walk").exit == kNotFound);
+}
+
+TEST_CASE("model verbs: what is wrong is said with its exit code, and nothing is kept") {
+    const Scratch scratch;
+    const std::string rows = scratch.walks("rows.csv", 1, 3);
+    TrainArgs args;
+    args.data = rows;
+    args.kind = "tree";
+    args.label = "next";
+    args.inputs = {"deltas[0]"};
+    const auto with = [&](const std::function<void(TrainArgs&)>& change) {
+        TrainArgs changed = args;
+        changed.name = "x";
+        change(changed);
+        return run([&](const Output& out) { return cmd_model_train(out, changed); }).exit;
+    };
+    CHECK(with([](TrainArgs& a) { a.name = ""; }) == kInvalid);
+    CHECK(with([](TrainArgs& a) { a.kind = "oracle"; }) == kInvalid);
+    CHECK(with([](TrainArgs& a) { a.label = "nxt"; }) == kInvalid);
+    CHECK(with([](TrainArgs& a) { a.task = "guess"; }) == kInvalid);
+    CHECK(with([](TrainArgs& a) { a.data = "/nowhere.csv"; }) == kNotFound);
+    CHECK(with([](TrainArgs& a) { a.name = "../x"; }) == kInvalid);
+    CHECK(with([](TrainArgs& a) { a.warm_start = "nothing"; }) == kNotFound);
+    CHECK(run([&](const Output& out) { return cmd_model_list(out, ""); }).json["models"].empty());
+    CHECK(show(scratch.file("damaged.json", "{\"rmt_model\":")).exit == kInvalid);
+    CHECK(show("no_such_policy/model").exit != kOk);
+    CHECK(run([&](const Output& out) { return cmd_model_history(out, "p/m"); }).json["entries"].empty());
+}
+
+TEST_CASE("model verbs: the engine in the kernel gives the reference's answers, and is measured") {
+    if (const std::string why = cannot_load(); !why.empty()) RMT_SKIP(why);
+    const Scratch scratch;
+    const std::string rows = scratch.walks("rows.csv", -3, 3);
+    REQUIRE(train(rows, "walk").exit == kOk);
+    const Ran verified = run([&](const Output& out) { return cmd_model_verify(out, "walk", ""); });
+    CHECK(verified.exit == kOk);
+    CHECK(verified.json["kernel_rows"] > 1000);
+    const auto answers = [&](const char* by) { return run([&](const Output& out) { return cmd_model_predict(out, "walk", rows, by); }).json["answers"]; };
+    CHECK(answers("kernel") == answers(""));
+    const Ran bench = run([&](const Output& out) { return cmd_model_bench(out, "walk", ""); });
+    CHECK(bench.exit == kOk);
+    CHECK(bench.json["kernel_ns"]["max"] >= bench.json["kernel_ns"]["min"]);
+    TrainArgs args;
+    args.data = rows;
+    args.kind = "forest";
+    args.inputs = {"deltas[0]", "deltas[1]"};
+    args.label = "next";
+    args.name = "many";
+    args.trees = 8;
+    args.holdout = 0;
+    REQUIRE(run([&](const Output& out) { return cmd_model_train(out, args); }).exit == kOk);
+    CHECK(run([&](const Output& out) { return cmd_model_verify(out, "many", ""); }).json["kernel_rows"] > 1000);
+}
+
+TEST_CASE("model use and rollback: what ran is found again, and a model that does not fit changes nothing") {
+    Host host(kLimitMib);
+    if (!host.problem().empty()) RMT_SKIP(host.problem());
+    const Scratch scratch;
+    const load::LoadRequest request = host.request("learned_prefetch");
+    REQUIRE(load::load_policy(request));
+    auto live = load::LivePolicy::open(host.policy_name());
+    REQUIRE(live);
+    const std::string where = host.policy_name() + "/next_delta";
+    REQUIRE(train(scratch.walks("a.csv", 8, 14), "walk").exit == kOk);
+    REQUIRE(train(scratch.walks("b.csv", 6, 12), "walk").exit == kOk);
+
+    CHECK(rollback(where).exit == kNotFound);
+    REQUIRE(use(where, "walk@v1").exit == kOk);
+    CHECK(running(*live) == digest("walk@v1"));
+    CHECK(show("walk@v1").json["used_by"][0] == where);
+    REQUIRE(use(where, "walk").exit == kOk);
+    CHECK(running(*live) == digest("walk@v2"));
+    CHECK(digest(where) == digest("walk@v2"));
+
+    TrainArgs other;
+    other.data = scratch.path("a.csv");
+    other.kind = "tree";
+    other.inputs = {"deltas[0]"};
+    other.label = "next";
+    other.name = "other";
+    REQUIRE(run([&](const Output& out) { return cmd_model_train(out, other); }).exit == kOk);
+    CHECK(use(where, "other").exit == kInvalid);
+    CHECK(use(where, scratch.file("damaged.json", read_file(scratch.path("state/models/walk/v1.json")).replace(400, 1, "x"))).exit == kInvalid);
+    CHECK(use(where, "nothing").exit == kNotFound);
+    CHECK(use(host.policy_name() + "/nothing", "walk").exit == kNotFound);
+    CHECK(running(*live) == digest("walk@v2"));
+
+    CHECK(take_away("walk@v2").exit == kConflict);
+    CHECK(take_away("walk").exit == kConflict);
+    const std::string first = digest("walk@v1"), second = digest("walk@v2");
+    CHECK(take_away("walk@v2", true).exit == kOk);
+    CHECK(running(*live) == second);
+
+    REQUIRE(rollback(where).exit == kOk);
+    CHECK(running(*live) == first);
+    CHECK(rollback(where).exit == kNotFound);
+    const Ran history = run([&](const Output& out) { return cmd_model_history(out, where); });
+    REQUIRE(history.json["entries"].size() == 3);
+    CHECK(history.json["entries"][2]["how"] == "rollback");
+    CHECK(history.json["entries"][2]["of"] == 0);
+
+    // A new start: the history is on the disk, so that what ran last is one step away.
+    load::LoadRequest again = request;
+    again.replace = true;
+    REQUIRE(load::load_policy(again));
+    auto fresh = load::LivePolicy::open(host.policy_name());
+    REQUIRE(fresh);
+    CHECK(running(*fresh).empty());
+    REQUIRE(rollback(where).exit == kOk);
+    CHECK(running(*fresh) == first);
+}
+
+TEST_CASE("model use --shadow: champion and challenger are scored on the same live events, and the challenger is promoted") {
+    Host host(kLimitMib);
+    if (!host.problem().empty()) RMT_SKIP(host.problem());
+    const Scratch scratch;
+    load::LoadRequest request = host.request("learned_prefetch");
+    request.mode = RMT_MODE_SHADOW;  // only misses matter here
+    REQUIRE(load::load_policy(request));
+    auto live = load::LivePolicy::open(host.policy_name());
+    REQUIRE(live);
+    REQUIRE(live->add_cgroup(host.cgroup().id()));
+    const std::string where = host.policy_name() + "/next_delta";
+    REQUIRE(train(scratch.walks("right.csv", 8, 14), "right").exit == kOk);
+    REQUIRE(train(scratch.walks("wrong.csv", 8, 14, 1), "wrong").exit == kOk);
+    REQUIRE(use(where, "wrong").exit == kOk);
+
+    CHECK(use(where, "right", true).exit == kConflict);  // nobody would score it
+    CHECK(use(where, "none", true).exit == kNotFound);
+    {
+        Agent agent(host.policy_name());
+        REQUIRE(eventually(20, [&] { return live->has_agent() && live->ctl().train; }));
+        REQUIRE(use(where, "right", true).exit == kOk);
+        CHECK(running(*live) == digest("wrong"));
+        CHECK(show("right").json["used_by"][0] == where + " (challenger)");
+        CHECK(take_away("right").exit == kConflict);
+        REQUIRE(touch_pages(host.cgroup(), kFootprintMib, 11, 1).ok);
+        CHECK(eventually(20, [&] {
+            auto challenger = live->challenger(live->manifest().models[0]);
+            return challenger && *challenger && (*challenger)->score.rows > 2000;
+        }));
+    }
+    const Ran list = run([&](const Output& out) { return cmd_model_list(out, host.policy_name()); });
+    const Json scored = list.json["models"][0]["challenger"]["scored"];
+    CHECK(scored["rows"] > 2000);
+    CHECK(scored["challenger"]["correct"] > 1000);  // the walk has a constant step
+    CHECK(scored["challenger"]["correct"] <= scored["rows"]);
+    CHECK(scored["challenger"]["correct_answered"] <= scored["challenger"]["answered"]);
+    CHECK(scored["champion"]["correct"] <= scored["rows"]);
+
+    REQUIRE(run([&](const Output& out) { return cmd_model_promote(out, where); }).exit == kOk);
+    CHECK(running(*live) == digest("right"));
+    CHECK(use(where, "none", true).exit == kNotFound);
+    CHECK(run([&](const Output& out) { return cmd_model_promote(out, where); }).exit == kNotFound);
+    const Ran history = run([&](const Output& out) { return cmd_model_history(out, where); });
+    CHECK(history.json["entries"].back()["how"] == "promote");
+}
