@@ -16,6 +16,7 @@
 #include "loader/cli/pipeline.h"
 #include "loader/live.h"
 #include "loader/probe.h"
+#include "models/store.h"
 
 namespace rmt::cli {
 
@@ -100,6 +101,18 @@ void warn_about(const Output& out, const LivePolicy& live, const Attached& attac
     }
 }
 
+// A policy comes without the models that ran in it before; the history knows them.
+void note_last_models(const Output& out, const LivePolicy& live) {
+    for (const ManifestModel& model : live.manifest().models) {
+        const auto running = live.model_artefact(model);
+        const auto history = models::Store::standard().history(live.name(), model.name);
+        if (!running || !running->empty() || !history || history->empty()) continue;
+        const models::HistoryEntry& last = history->back();
+        out.say("note: " + live.name() + "/" + model.name + " last ran " + (last.name.empty() ? last.digest.substr(0, 19) : last.name) +
+                (last.version ? "@v" + std::to_string(last.version) : "") + " (" + last.time + "); back with: rmt-load model rollback " + live.name() + "/" + model.name);
+    }
+}
+
 bool unchanged(const Package& package, const load::LoadRequest& request) {
     auto live = LivePolicy::open(request.manifest.policy);
     if (!live || !(live->manifest() == request.manifest)) return false;
@@ -151,6 +164,7 @@ int cmd_apply(const Output& out, const PolicyArgs& args, const std::vector<std::
                           load::mode_name(live.ctl().mode), scope.size(), scope.size() == 1 ? "" : "s"));
     if (careful && !same)
         out.say("note: a policy with a model starts in shadow the first time on a host; let it act with: rmt-load mode " + live.name() + " enforce");
+    if (!same) note_last_models(out, live);
     warn_about(out, live, attached);
     if (!live.has_agent()) out.say("note: no agent is running, so nothing is prefetched; start it with: rmt-agent " + live.name());
     return kOk;

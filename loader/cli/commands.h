@@ -69,6 +69,12 @@ struct ImportArgs {
     bool best_iteration = false, forest = false, decide = false;
 };
 int cmd_model_train(const Output& out, const TrainArgs& args);
+struct SearchArgs {
+    std::string data, policy, model, label, next_of, output;
+    std::optional<double> budget_ns;
+    uint64_t seed = 1;
+};
+int cmd_model_search(const Output& out, const SearchArgs& args);
 int cmd_model_distill(const Output& out, const DistillArgs& args);
 int cmd_model_import(const Output& out, const ImportArgs& args);
 

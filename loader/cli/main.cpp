@@ -15,6 +15,7 @@ struct Arguments {
     RunArgs run;
     TrainArgs train;
     DistillArgs distill;
+    SearchArgs search;
     ImportArgs import;
     UseArgs use;
     DiffArgs diff;
@@ -159,6 +160,18 @@ void add_training_verbs(CLI::App& model, Arguments& a) {
     s->add_option("--seed", a.distill.seed)->capture_default_str();
 }
 
+void add_search_verb(CLI::App& model, Arguments& a) {
+    auto* s = verb(model, a, "search", "find the most accurate model within a policy's cost limit", [&a] { return cmd_model_search(a.out, a.search); });
+    s->add_option("data", a.search.data, kRows)->required();
+    s->add_option("--policy", a.search.policy, "policy text (.rmt): inputs, output, and what a model costs in it")->required();
+    s->add_option("--model", a.search.model, "which of its models")->required();
+    s->add_option("--label", a.search.label, "column to predict; default: what the model trains on");
+    s->add_option("--next-of", a.search.next_of, "make the label: the next value of this column within a process");
+    s->add_option("--budget-ns", a.search.budget_ns, "of one event; default: the policy's limit");
+    s->add_option("-o,--output", a.search.output, "folder of table, plot and model; default: MODEL.search");
+    s->add_option("--seed", a.search.seed)->capture_default_str();
+}
+
 void add_import_verb(CLI::App& model, Arguments& a) {
     auto* s = verb(model, a, "import", "read a model of XGBoost, LightGBM, CatBoost, or our own", [&a] { return cmd_model_import(a.out, a.import); });
     s->add_option("file", a.import.file)->required();
@@ -237,6 +250,7 @@ void add_model_verbs(CLI::App& app, Arguments& a) {
     CLI::App* model = app.add_subcommand("model", "train, import, keep, compare and swap models");
     model->require_subcommand(1);
     add_training_verbs(*model, a);
+    add_search_verb(*model, a);
     add_import_verb(*model, a);
     add_store_verbs(*model, a);
     add_swap_verbs(*model, a);

@@ -102,7 +102,7 @@ Result<std::vector<uint8_t>> checked_value(const models::Model& model, const Man
 
 std::string kind_text(const models::Model& model) {
     std::string text = models::model_kind_name(model.kind);
-    if (!models::has_trees(model.kind)) return text + fmt::format(", {} layers", model.net ? model.net->layers.size() : 0);
+    if (model.net) return text + fmt::format(", {} layer{}", model.net->layers.size(), model.net->layers.size() == 1 ? "" : "s");
     if (model.kind != models::ModelKind::Tree) text += fmt::format(", {} tree{}", model.trees.size(), model.trees.size() == 1 ? "" : "s");
     return text + fmt::format(", {} nodes, depth {}", models::model_nodes(model), models::model_depth(model));
 }

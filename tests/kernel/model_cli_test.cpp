@@ -183,6 +183,16 @@ TEST_CASE("model verbs: from rows to a version, an alias, a file, and back") {
 
     REQUIRE(run([&](const Output& out) { return cmd_model_export(out, "walk@1", scratch.path("out.json")); }).exit == kOk);
     CHECK(digest(scratch.path("out.json")) == digest("walk@1"));
+    ImportArgs import;
+    import.file = scratch.path("out.json");
+    import.name = "again";
+    const Ran imported = run([&](const Output& out) { return cmd_model_import(out, import); });
+    CHECK(imported.exit == kOk);
+    CHECK(imported.json["format"] == "rmt_model 1");
+    CHECK(imported.json["stored"]["version"] == 1);
+    import.format = "xgboost";
+    CHECK(run([&](const Output& out) { return cmd_model_import(out, import); }).exit == kInvalid);
+
     const Ran answers = run([&](const Output& out) { return cmd_model_predict(out, "walk@1", rows, ""); });
     REQUIRE(answers.json["answers"].size() == 7 * 20);
     CHECK(answers.json["answers"][0] == -3);
@@ -192,6 +202,31 @@ TEST_CASE("model verbs: from rows to a version, an alias, a file, and back") {
     CHECK(show("walk@stable").exit == kNotFound);
     CHECK(take_away("walk").exit == kOk);
     CHECK(take_away("walk").exit == kNotFound);
+}
+
+TEST_CASE("model search: the RMT verifier says what a model costs in the policy") {
+    if (access(RMT_BPF_CLANG, X_OK) != 0) RMT_SKIP("no compiler for BPF");
+    const Scratch scratch;
+    SearchArgs args;
+    args.data = scratch.walks("rows.csv", 8, 14);
+    args.policy = RMT_SOURCE_DIR "/policies/learned_prefetch.rmt";
+    args.model = "next_delta";
+    args.label = "next";
+    args.output = scratch.path("found");
+    const Ran found = run([&](const Output& out) { return cmd_model_search(out, args); });
+    REQUIRE(found.exit == kOk);
+    CHECK(found.json["budget_ns"] == 6000);  // the policy's limit
+    const Json& chosen = found.json["points"][found.json["chosen"].get<size_t>()];
+    CHECK(chosen["cost_ns"] > 100);
+    CHECK(chosen["cost_ns"] <= 6000);
+    CHECK(chosen["front"] == true);
+    CHECK(digest(scratch.path("found/next_delta.json")) == found.json["model"]["digest"]);
+    CHECK_THAT(read_file(scratch.path("found/search.svg")), ContainsSubstring("</svg>"));
+    args.budget_ns = 1;
+    args.output = scratch.path("nothing");
+    CHECK(run([&](const Output& out) { return cmd_model_search(out, args); }).exit == kFailed);
+    args.model = "nope";
+    CHECK(run([&](const Output& out) { return cmd_model_search(out, args); }).exit == kNotFound);
 }
 
 TEST_CASE("model verbs: what is wrong is said with its exit code, and nothing is kept") {
