@@ -125,7 +125,7 @@ void Program::model(const Model& m, size_t index) {
     out_.open("");
     out_.line("__s64 answer = 0;");
     out_.blank();
-    out_.open("if (rmt_model_infer_" + m.name + "(st->" + emit::inputs_name(m) + ", &answer))");
+    out_.open("if (rmt_infer_model_" + m.name + "(st->" + emit::inputs_name(m) + ", &answer))");
     out_.line("rmt_count(ev, RMT_STAT_ON_ERROR, 1);");
     out_.line("return " + c_number(m.on_error) + ";");
     out_.close();

@@ -74,14 +74,14 @@ static __always_inline void read_in_turn(struct probe_memory *m, int i, const __
 		__s64 value = 0;                                                                       \
                                                                                                        \
 		read_row(m, at, slots);                                                                \
-		m->answer[at].status = (__u64)rmt_model_infer_##name(m->vector, &value);               \
+		m->answer[at].status = (__u64)rmt_infer_model_##name(m->vector, &value);               \
 		m->answer[at].value = value;                                                           \
 	})                                                                                             \
 	PROBE_PROGRAM(name##_time, {                                                                   \
 		__s64 value = 0;                                                                       \
                                                                                                        \
 		read_in_turn(m, i, slots);                                                             \
-		rmt_model_infer_##name(m->vector, &value);                                             \
+		rmt_infer_model_##name(m->vector, &value);                                             \
 		*(volatile __u64 *)&m->sink = (__u64)value;                                            \
 	})                                                                                             \
 	PROBE_PROGRAM(name##_none, {                                                                   \

@@ -549,6 +549,17 @@ TEST_CASE("a policy may be almost nothing, and names may be C's") {
     CHECK(r.number(layout, "ev") == 6);
 }
 
+TEST_CASE("a model may have the name of whatever the engine calls its own") {
+    for (const std::string name : {"tree", "forest", "oblivious", "answer", "right", "node", "inline"}) {
+        INFO(name);
+        RMT_LOAD(l, policy("state per task { d : ring<i32, 2>; }\n"
+                           "model " + name + " { input (d[0]); output value i32 in -8..8; on_error 3; source \"m.json\"; }\n"
+                           "model infer_" + name + " { input (d[1]); output value i32 in -8..8; on_error 4; source \"m.json\"; }\n"
+                           "on mm.fault { let a = infer(" + name + "); let b = infer(infer_" + name + "); prefetch(fault.page + a + b); }"));
+        CHECK(pages(*l.twin, at_page(100)) == std::vector<uint64_t>{107});
+    }
+}
+
 TEST_CASE("large state is zeroed, copied and indexed") {
     RMT_LOAD(l, policy("state per task { a : ring<u64, 64>; b : ring<u64, 64>; c : ring<u64, 64>; k : u16; out : u64; }\n"
                        "on mm.fault { push a, fault.delta; b = a; c = b; k = k + 1; out = c[k - 2]; collect { out, k } sample 1/1; }"));

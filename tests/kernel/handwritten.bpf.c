@@ -36,7 +36,7 @@ static __noinline __s64 rmt_infer_next_delta(struct rmt_event *ev, __s64 a, __s6
 	__s32 f[16] = {a, b, c, d};
 	__s64 out = 0;
 
-	if (rmt_model_infer_next_delta(f, &out)) {
+	if (rmt_infer_model_next_delta(f, &out)) {
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return 0;
 	}

@@ -53,7 +53,7 @@ static __always_inline void answer_row(__u32 i)
 
 	i &= ROWS - 1;
 	read_row(i, f);
-	answer[i].status = rmt_model_infer_test(f, &value);
+	answer[i].status = rmt_infer_model_test(f, &value);
 	answer[i].value = value;
 }
 
@@ -97,7 +97,7 @@ int chain(void *ctx)
 		if ((__u32)i >= control.rows)
 			break;
 		chain_row((__u32)i, f);
-		rmt_model_infer_test(f, &value);
+		rmt_infer_model_test(f, &value);
 		*(volatile __u64 *)&control.sink = value;
 	}
 	return 0;
@@ -165,7 +165,7 @@ int watched(void *skb)
 	int status;
 
 	read_row(control.next++, f);
-	status = rmt_model_infer_test(f, &value);
+	status = rmt_infer_model_test(f, &value);
 	watch.runs++;
 	if (status != RMT_MODEL_OK || (value != watch.allowed[0] && value != watch.allowed[1]))
 		watch.torn++;
@@ -186,7 +186,7 @@ int traced(__u64 *ctx)
 		vector[1] = b;
 		vector[2] = c;
 		vector[3] = d;
-		if (rmt_model_infer_test(vector, &step))
+		if (rmt_infer_model_test(vector, &step))
 			break;
 		if (step == 0)
 			break;

@@ -8,5 +8,5 @@ int rmt_native_infer(const void *value, __s32 *f, __s64 *out, const __u32 *shape
 {
 	const struct rmt_model_class c = { shape[0], shape[1], shape[2], shape[3], shape[4], shape[5], shape[6] };
 
-	return rmt_model_infer(value, f, out, c);
+	return rmt_engine_infer(value, f, out, c);
 }

@@ -40,7 +40,7 @@ static __always_inline void answer_row(__u32 i)
 	__s64 value = 0;
 
 	i &= ROW_COUNT - 1;
-	answer[i].status = rmt_model_infer_test(row[i].input, &value);
+	answer[i].status = rmt_infer_model_test(row[i].input, &value);
 	answer[i].value = value;
 }
 

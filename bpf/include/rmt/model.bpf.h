@@ -58,7 +58,7 @@ struct rmt_model_class {
 
 /* Not 0 when an input lies outside lo..lo+span. The difference is taken modulo 2^32, so one unsigned compare covers both
  * ends for any 32-bit input; the compares are collected in a sign bit. */
-rmt_model_inline __u64 rmt_model_outside(const struct rmt_model_header *h, const struct rmt_model_bound *bound, const __s32 *f,
+rmt_model_inline __u64 rmt_engine_outside(const struct rmt_model_header *h, const struct rmt_model_bound *bound, const __s32 *f,
 					 const __u32 slots)
 {
 	__u64 bad = 0;
@@ -76,7 +76,7 @@ rmt_model_inline __u64 rmt_model_outside(const struct rmt_model_header *h, const
 }
 
 /* Columns made from inputs. Not 0 when one of these inputs is neither missing nor within its range. */
-rmt_model_inline __u64 rmt_model_derive(const struct rmt_model_header *h, const struct rmt_model_derive *derive, __s32 *f,
+rmt_model_inline __u64 rmt_engine_derive(const struct rmt_model_header *h, const struct rmt_model_derive *derive, __s32 *f,
 					const struct rmt_model_class c)
 {
 	__u64 bad = 0;
@@ -121,7 +121,7 @@ rmt_model_inline __u64 rmt_model_derive(const struct rmt_model_header *h, const 
 		(n) = ((link_ >> 12) + 2 * a_ + (b_ >> a_ & 1)) & (mask);                          \
 	} while (0)
 
-rmt_model_inline __s64 rmt_model_tree(const struct rmt_model_header *h, const struct rmt_model_block *block, const __s32 *f,
+rmt_model_inline __s64 rmt_engine_tree(const struct rmt_model_header *h, const struct rmt_model_block *block, const __s32 *f,
 				      const struct rmt_model_class c)
 {
 	const __u32 mask = RMT_MODEL_BLOCKS(c.depth, c.nodes) - 1;
@@ -141,7 +141,7 @@ struct rmt_model_sum {
 	__s64 sum, best, answer;
 };
 
-rmt_model_inline void rmt_model_add(struct rmt_model_sum *s, const struct rmt_model_output *output, __u32 root, __s64 leaves,
+rmt_model_inline void rmt_engine_add(struct rmt_model_sum *s, const struct rmt_model_output *output, __u32 root, __s64 leaves,
 				    const struct rmt_model_class c)
 {
 	s->sum += leaves;
@@ -157,7 +157,7 @@ rmt_model_inline void rmt_model_add(struct rmt_model_sum *s, const struct rmt_mo
 	}
 }
 
-rmt_model_inline __s64 rmt_model_answer(const struct rmt_model_header *h, const struct rmt_model_output *output,
+rmt_model_inline __s64 rmt_engine_answer(const struct rmt_model_header *h, const struct rmt_model_output *output,
 					const struct rmt_model_sum *s, const struct rmt_model_class c)
 {
 	__s64 out;
@@ -175,7 +175,7 @@ rmt_model_inline __s64 rmt_model_answer(const struct rmt_model_header *h, const 
 
 /* Four trees at a time: their loads do not wait for each other. Two levels for each turn of the inner loop; one step more
  * than a tree is deep stays at its leaf. */
-rmt_model_inline __s64 rmt_model_forest(const struct rmt_model_header *h, const struct rmt_model_output *output,
+rmt_model_inline __s64 rmt_engine_forest(const struct rmt_model_header *h, const struct rmt_model_output *output,
 					const __u32 *root, const struct rmt_model_node *node, const __s32 *f,
 					const struct rmt_model_class c)
 {
@@ -205,14 +205,14 @@ rmt_model_inline __s64 rmt_model_forest(const struct rmt_model_header *h, const 
 				rmt_model_step(node, mask, c.slots, e, f);
 			}
 		}
-		rmt_model_add(&s, output, first,
+		rmt_engine_add(&s, output, first,
 			      (__s64)node[a].threshold + node[b].threshold + node[d].threshold + node[e].threshold, c);
 	}
-	return rmt_model_answer(h, output, &s, c);
+	return rmt_engine_answer(h, output, &s, c);
 }
 
 /* 1 if the level goes right. */
-rmt_model_inline __u64 rmt_model_right(const struct rmt_model_level *level, const __s32 *f, const struct rmt_model_class c)
+rmt_model_inline __u64 rmt_engine_right(const struct rmt_model_level *level, const __s32 *f, const struct rmt_model_class c)
 {
 	__u32 d = (__u32)level->threshold - (__u32)f[level->slot & (c.slots - 1)];
 
@@ -222,7 +222,7 @@ rmt_model_inline __u64 rmt_model_right(const struct rmt_model_level *level, cons
 
 /* The compares of a tree do not wait for each other at all: together they are the number of the leaf. Two trees share a
  * register. Where a tree has an odd number of levels the last turn reads one of the next tree's: that bit is masked out. */
-rmt_model_inline __s64 rmt_model_oblivious(const struct rmt_model_header *h, const struct rmt_model_output *output,
+rmt_model_inline __s64 rmt_engine_oblivious(const struct rmt_model_header *h, const struct rmt_model_output *output,
 					   const __u32 *root, const struct rmt_model_level *level, const __s32 *leaf,
 					   const __s32 *f, const struct rmt_model_class c)
 {
@@ -245,11 +245,11 @@ rmt_model_inline __s64 rmt_model_oblivious(const struct rmt_model_header *h, con
 			for (k = 0; k < 2; k++) {
 				__u32 to = 2 * (__u32)i + k, stride = *(const volatile __u32 *)&h->depth, at = t * stride + to;
 
-				ab |= (rmt_model_right(&level[at & levels], f, c) |
-				       rmt_model_right(&level[(at + stride) & levels], f, c) << 32) << to;
+				ab |= (rmt_engine_right(&level[at & levels], f, c) |
+				       rmt_engine_right(&level[(at + stride) & levels], f, c) << 32) << to;
 				at += 2 * stride;
-				de |= (rmt_model_right(&level[at & levels], f, c) |
-				       rmt_model_right(&level[(at + stride) & levels], f, c) << 32) << to;
+				de |= (rmt_engine_right(&level[at & levels], f, c) |
+				       rmt_engine_right(&level[(at + stride) & levels], f, c) << 32) << to;
 			}
 		}
 		depth = *(const volatile __u32 *)&h->depth & 31;
@@ -258,14 +258,14 @@ rmt_model_inline __s64 rmt_model_oblivious(const struct rmt_model_header *h, con
 		sum += leaf[(((t + 1) << depth) + ((__u32)(ab >> 32) & own)) & leaves];
 		sum += leaf[(((t + 2) << depth) + ((__u32)de & own)) & leaves];
 		sum += leaf[(((t + 3) << depth) + ((__u32)(de >> 32) & own)) & leaves];
-		rmt_model_add(&s, output, root[4 * g], sum, c);
+		rmt_engine_add(&s, output, root[4 * g], sum, c);
 	}
-	return rmt_model_answer(h, output, &s, c);
+	return rmt_engine_answer(h, output, &s, c);
 }
 
 /* value: of this class. f: c.slots numbers, all of them initialised; the first ones are the inputs, the last one is written
  * here, and so are the columns that are made. */
-rmt_model_inline int rmt_model_infer(const void *value, __s32 *f, __s64 *out, const struct rmt_model_class c)
+rmt_model_inline int rmt_engine_infer(const void *value, __s32 *f, __s64 *out, const struct rmt_model_class c)
 {
 	const struct rmt_model_header *h = value;
 	const char *at = value;
@@ -276,16 +276,16 @@ rmt_model_inline int rmt_model_infer(const void *value, __s32 *f, __s64 *out, co
 	if (h->layout != RMT_MODEL_LAYOUT || h->kind != c.kind || h->depth > c.depth)
 		return RMT_MODEL_NONE;
 	f[c.slots - 1] = RMT_MODEL_SENTINEL;
-	if (rmt_model_outside(h, (const void *)(at + RMT_MODEL_AT_BOUND), f, c.slots))
+	if (rmt_engine_outside(h, (const void *)(at + RMT_MODEL_AT_BOUND), f, c.slots))
 		return RMT_MODEL_OUTSIDE;
-	if (c.derived && rmt_model_derive(h, (const void *)(at + RMT_MODEL_AT_DERIVE(c.slots)), f, c))
+	if (c.derived && rmt_engine_derive(h, (const void *)(at + RMT_MODEL_AT_DERIVE(c.slots)), f, c))
 		return RMT_MODEL_OUTSIDE;
 	if (c.kind == RMT_MODEL_TREE)
-		*out = rmt_model_tree(h, body, f, c);
+		*out = rmt_engine_tree(h, body, f, c);
 	else if (c.kind == RMT_MODEL_FOREST)
-		*out = rmt_model_forest(h, output, root, body, f, c);
+		*out = rmt_engine_forest(h, output, root, body, f, c);
 	else
-		*out = rmt_model_oblivious(h, output, root, body,
+		*out = rmt_engine_oblivious(h, output, root, body,
 					   (const void *)(at + RMT_MODEL_AT_LEAF(c.trees, c.depth, c.slots, c.derived, c.outputs)),
 					   f, c);
 	return RMT_MODEL_OK;
@@ -293,7 +293,7 @@ rmt_model_inline int rmt_model_infer(const void *value, __s32 *f, __s64 *out, co
 
 #ifdef __bpf__
 /* RMT_MODEL_CLASS(name, index, kind, trees, depth, nodes, slots, derived, outputs): map `rmt_model_<name>` and
- *     int rmt_model_infer_<name>(__s32 *f, __s64 *out)    0: *out is the answer; else an enum rmt_model_status
+ *     int rmt_infer_model_<name>(__s32 *f, __s64 *out)    0: *out is the answer; else an enum rmt_model_status
  * trees: a multiple of 4, or 1 of kind tree; depth: 1..RMT_MODEL_MAX_DEPTH; nodes: a power of two; slots: 16 or 64; outputs:
  * 1 or a power of two. index is the model's number in the policy: it names the model to tools that read the object. The outer
  * map starts empty. RMT_MODEL(name, index, trees, depth, nodes) is a tree, or a forest when trees is not 1. */
@@ -313,7 +313,7 @@ rmt_model_inline int rmt_model_infer(const void *value, __s32 *f, __s64 *out, co
 	_Static_assert((derived) <= RMT_MODEL_MAX_DERIVED, "derived: at most 64");                             \
 	_Static_assert((outputs) >= 1 && ((outputs) & ((outputs) - 1)) == 0 && (outputs) <= RMT_MODEL_MAX_OUTPUTS, \
 		       "outputs: a power of two");                                                             \
-	enum { rmt_model_index_##name = (index) };                                                             \
+	enum { rmt_index_model_##name = (index) };                                                             \
 	enum { rmt_model_size_##name = RMT_MODEL_VALUE_SIZE(kind, trees, depth, nodes, slots, derived, outputs) }; \
 	struct rmt_model_inner_##name {                                                                        \
 		__uint(type, BPF_MAP_TYPE_ARRAY);                                                              \
@@ -327,7 +327,7 @@ rmt_model_inline int rmt_model_infer(const void *value, __s32 *f, __s64 *out, co
 		__type(key, __u32);                                                                            \
 		__array(values, struct rmt_model_inner_##name);                                                \
 	} rmt_model_##name SEC(".maps");                                                                       \
-	static __always_inline int rmt_model_infer_##name(__s32 *f, __s64 *out)                                \
+	static __always_inline int rmt_infer_model_##name(__s32 *f, __s64 *out)                                \
 	{                                                                                                      \
 		const struct rmt_model_class c = { kind, trees, depth, nodes, slots, derived, outputs };       \
 		__u32 zero = 0;                                                                                \
@@ -339,7 +339,7 @@ rmt_model_inline int rmt_model_infer(const void *value, __s32 *f, __s64 *out, co
 		value = bpf_map_lookup_elem(inner, &zero);                                                     \
 		if (!value)                                                                                    \
 			return RMT_MODEL_NONE;                                                                 \
-		return rmt_model_infer(value, f, out, c);                                                      \
+		return rmt_engine_infer(value, f, out, c);                                                      \
 	}
 #endif
 

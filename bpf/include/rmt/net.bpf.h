@@ -242,7 +242,7 @@ rmt_model_inline int rmt_net_linear(const struct rmt_net_header *h, const struct
 	}
 
 /* RMT_NET(name, index, inputs, tiles, rows, blocks, width, outputs): maps `rmt_model_<name>` and `rmt_act_<name>` and
- *     int rmt_model_infer_<name>(__s32 *f, __s64 *out)    0: *out is the answer; else an enum rmt_model_status
+ *     int rmt_infer_model_<name>(__s32 *f, __s64 *out)    0: *out is the answer; else an enum rmt_model_status
  * f: `inputs` numbers, all of them initialised. See net_layout.h for the numbers.
  *
  * Activations lie in a per-CPU map. A program that interrupts another one on its CPU, or preempts it, must not write over
@@ -253,7 +253,7 @@ rmt_model_inline int rmt_net_linear(const struct rmt_net_header *h, const struct
 	_Static_assert(((rows) & ((rows) - 1)) == 0 && ((blocks) & ((blocks) - 1)) == 0, "rows, blocks: powers of two"); \
 	_Static_assert(((width) & ((width) - 1)) == 0 && (width) >= (inputs) && (width) <= RMT_NET_MAX_WIDTH, "width: a power of two"); \
 	_Static_assert(((outputs) & ((outputs) - 1)) == 0 && (outputs) <= RMT_NET_MAX_OUTPUTS, "outputs: a power of two"); \
-	enum { rmt_model_index_##name = (index) };                                                             \
+	enum { rmt_index_model_##name = (index) };                                                             \
 	struct rmt_net_value_##name {                                                                          \
 		struct rmt_net_header header;                                                                  \
 		struct rmt_net_input input[inputs];                                                            \
@@ -287,7 +287,7 @@ rmt_model_inline int rmt_net_linear(const struct rmt_net_header *h, const struct
 			return s;                                                                              \
 		return NULL;                                                                                   \
 	}                                                                                                      \
-	static __always_inline int rmt_model_infer_##name(__s32 *f, __s64 *out)                                \
+	static __always_inline int rmt_infer_model_##name(__s32 *f, __s64 *out)                                \
 	{                                                                                                      \
 		struct rmt_net_value_##name *v = rmt_net_value_##name();                                       \
 		struct rmt_net_act_##name *s;                                                                  \
@@ -304,17 +304,17 @@ rmt_model_inline int rmt_net_linear(const struct rmt_net_header *h, const struct
 		return status;                                                                                 \
 	}
 
-/* RMT_LINEAR(name, index, inputs): map `rmt_model_<name>` and rmt_model_infer_<name>() as above, for linear models only. */
+/* RMT_LINEAR(name, index, inputs): map `rmt_model_<name>` and rmt_infer_model_<name>() as above, for linear models only. */
 #define RMT_LINEAR(name, index, inputs)                                                                        \
 	_Static_assert((inputs) % RMT_NET_INPUT_GROUP == 0 && (inputs) <= RMT_NET_MAX_INPUTS, "inputs: a multiple of 8"); \
-	enum { rmt_model_index_##name = (index) };                                                             \
+	enum { rmt_index_model_##name = (index) };                                                             \
 	struct rmt_net_value_##name {                                                                          \
 		struct rmt_net_header header;                                                                  \
 		struct rmt_net_input input[inputs];                                                            \
 	};                                                                                                     \
 	RMT_SIZE(struct rmt_net_value_##name, RMT_NET_VALUE_SIZE(inputs, 0, 0, 0, 1));                         \
 	RMT_NET_OUTER(name, struct rmt_net_value_##name)                                                       \
-	static __always_inline int rmt_model_infer_##name(__s32 *f, __s64 *out)                                \
+	static __always_inline int rmt_infer_model_##name(__s32 *f, __s64 *out)                                \
 	{                                                                                                      \
 		struct rmt_net_value_##name *v = rmt_net_value_##name();                                       \
                                                                                                                \

@@ -95,7 +95,7 @@ static __noinline __s64 rmt_answer_delta(struct rmt_event *ev, struct rmt_task_s
 {
 	__s64 answer = 0;
 
-	if (rmt_model_infer_delta(st->rmt_in_delta, &answer)) {
+	if (rmt_infer_model_delta(st->rmt_in_delta, &answer)) {
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return 0;
 	}
@@ -119,7 +119,7 @@ static __noinline __s64 rmt_answer_kind(struct rmt_event *ev, struct rmt_task_st
 {
 	__s64 answer = 0;
 
-	if (rmt_model_infer_kind(st->rmt_in_kind, &answer)) {
+	if (rmt_infer_model_kind(st->rmt_in_kind, &answer)) {
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return 0;
 	}
@@ -142,7 +142,7 @@ static __noinline __s64 rmt_answer_worth(struct rmt_event *ev, struct rmt_task_s
 {
 	__s64 answer = 0;
 
-	if (rmt_model_infer_worth(st->rmt_in_worth, &answer)) {
+	if (rmt_infer_model_worth(st->rmt_in_worth, &answer)) {
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return -1;
 	}

@@ -43,7 +43,7 @@ static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, struct rmt_t
 {
 	__s64 answer = 0;
 
-	if (rmt_model_infer_next_delta(st->rmt_in_next_delta, &answer)) {
+	if (rmt_infer_model_next_delta(st->rmt_in_next_delta, &answer)) {
 		rmt_count(ev, RMT_STAT_ON_ERROR, 1);
 		return 0;
 	}
