@@ -550,7 +550,7 @@ TEST_CASE("a policy may be almost nothing, and names may be C's") {
 }
 
 TEST_CASE("a model may have the name of whatever the engine calls its own") {
-    for (const std::string name : {"tree", "forest", "oblivious", "answer", "right", "node", "inline"}) {
+    for (const std::string name : {"tree", "forest", "oblivious", "answer", "right", "node", "inline", "for", "step", "unroll", "done", "hide"}) {
         INFO(name);
         RMT_LOAD(l, policy("state per task { d : ring<i32, 2>; }\n"
                            "model " + name + " { input (d[0]); output value i32 in -8..8; on_error 3; source \"m.json\"; }\n"

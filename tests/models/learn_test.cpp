@@ -12,9 +12,9 @@
 #include <vector>
 
 // The structs of the engine's header, whose functions C++ need not see.
-#define rmt_model_inline static inline
-#define rmt_model_unroll
-#define rmt_model_for(i, end) for (i = 0; i < (end); i++)
+#define rmt_engine_inline static inline
+#define rmt_engine_unroll
+#define rmt_engine_for(i, end) for (i = 0; i < (end); i++)
 #include "bpf/include/rmt/learn.bpf.h"
 #include "tests/models/learn_native.h"
 #include "tests/rmt_test.h"

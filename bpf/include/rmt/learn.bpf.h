@@ -45,7 +45,7 @@ RMT_SIZE(struct rmt_learn_mlp, 728);
 
 /* A mask is never combined with a constant: kernels since 6.18 verify `mask & constant` as two programs, one for each value of
  * the mask, which doubles the work with every clamp; and 6.18.44 dereferences NULL when it runs out of room for them. */
-rmt_model_inline __s64 rmt_learn_clamp(__s64 value, const __s64 limit)
+rmt_engine_inline __s64 rmt_learn_clamp(__s64 value, const __s64 limit)
 {
 	__s64 sign;
 
@@ -59,25 +59,25 @@ rmt_model_inline __s64 rmt_learn_clamp(__s64 value, const __s64 limit)
 }
 
 /* value / 2^shift, rounded to the nearest; `round` 0 rounds down, and is there for the test that shows why not. */
-rmt_model_inline __s64 rmt_learn_scale(__s64 value, const __u32 shift, const int round)
+rmt_engine_inline __s64 rmt_learn_scale(__s64 value, const __u32 shift, const int round)
 {
 	return (value + (round ? (__s64)1 << (shift - 1) : 0)) >> shift;
 }
 
 /* rate: a step of 2^-rate of the gradient; 4..12. Returns the prediction before the step. */
-rmt_model_inline __s64 rmt_learn_linear_step(struct rmt_learn_linear *l, const __s32 *x, __s64 label, const __u32 rate, const int round)
+rmt_engine_inline __s64 rmt_learn_linear_step(struct rmt_learn_linear *l, const __s32 *x, __s64 label, const __u32 rate, const int round)
 {
 	__s64 in[RMT_LEARN_INPUTS], sum = l->bias, error;
 	int i;
 
-	rmt_model_unroll
+	rmt_engine_unroll
 	for (i = 0; i < RMT_LEARN_INPUTS; i++) {
 		in[i] = rmt_learn_clamp(x[i], RMT_LEARN_X);
 		sum += rmt_learn_scale(l->weight[i] * in[i], 8, round);
 	}
 	label = rmt_learn_clamp(label, RMT_LEARN_LABEL) << 8;
 	error = rmt_learn_clamp(sum - label, (__s64)RMT_LEARN_LABEL << 8);
-	rmt_model_unroll
+	rmt_engine_unroll
 	for (i = 0; i < RMT_LEARN_INPUTS; i++)
 		l->weight[i] = rmt_learn_clamp(l->weight[i] - rmt_learn_scale(error * in[i], 8 + rate, round), (__s64)RMT_LEARN_WEIGHT << 8);
 	l->bias = rmt_learn_clamp(l->bias - rmt_learn_scale(error, rate, round), (__s64)RMT_LEARN_LABEL << 8);
@@ -87,18 +87,18 @@ rmt_model_inline __s64 rmt_learn_linear_step(struct rmt_learn_linear *l, const _
 }
 
 /* Full back-propagation. The same, for an MLP; its weights must not all be equal at the beginning. */
-rmt_model_inline __s64 rmt_learn_mlp_step(struct rmt_learn_mlp *l, const __s32 *x, __s64 label, const __u32 rate, const int round)
+rmt_engine_inline __s64 rmt_learn_mlp_step(struct rmt_learn_mlp *l, const __s32 *x, __s64 label, const __u32 rate, const int round)
 {
 	__s64 in[RMT_LEARN_INPUTS], sum = l->bias, error;
 	int i, k;
 
-	rmt_model_unroll
+	rmt_engine_unroll
 	for (i = 0; i < RMT_LEARN_INPUTS; i++)
 		in[i] = rmt_learn_clamp(x[i], RMT_LEARN_X);
-	rmt_model_for(k, RMT_LEARN_HIDDEN) {
+	rmt_engine_for(k, RMT_LEARN_HIDDEN) {
 		__s64 h = l->first_bias[k], off;
 
-		rmt_model_unroll
+		rmt_engine_unroll
 		for (i = 0; i < RMT_LEARN_INPUTS; i++)
 			h += l->first[k][i] * in[i];
 		h = rmt_learn_scale(h, 12, round);
@@ -110,7 +110,7 @@ rmt_model_inline __s64 rmt_learn_mlp_step(struct rmt_learn_mlp *l, const __s32 *
 	}
 	label = rmt_learn_clamp(label, RMT_LEARN_LABEL);
 	error = rmt_learn_clamp(sum - label, 4096);
-	rmt_model_for(k, RMT_LEARN_HIDDEN) {
+	rmt_engine_for(k, RMT_LEARN_HIDDEN) {
 		__s64 h = l->hidden[k], on = (-h) >> 63, back;
 
 		rmt_learn_opaque(on);
@@ -118,7 +118,7 @@ rmt_model_inline __s64 rmt_learn_mlp_step(struct rmt_learn_mlp *l, const __s32 *
 		back = rmt_learn_clamp(back, 8192);
 		l->second[k] = rmt_learn_clamp(l->second[k] - rmt_learn_scale(error * h, 7 + rate, round), RMT_LEARN_WEIGHT);
 		l->first_bias[k] = rmt_learn_clamp(l->first_bias[k] - rmt_learn_scale(back, 1, round), (__s64)RMT_LEARN_WEIGHT << 8);
-		rmt_model_unroll
+		rmt_engine_unroll
 		for (i = 0; i < RMT_LEARN_INPUTS; i++)
 			l->first[k][i] = rmt_learn_clamp(l->first[k][i] - rmt_learn_scale(back * in[i], 5 + rate, round), RMT_LEARN_WEIGHT);
 	}

@@ -15,17 +15,17 @@
 #include "model_layout.h"
 
 #ifdef __bpf__
-#define rmt_model_inline static __always_inline
-#define rmt_model_for(i, end) bpf_for(i, 0, end)
+#define rmt_engine_inline static __always_inline
+#define rmt_engine_for(i, end) bpf_for(i, 0, end)
 #else
-#define rmt_model_inline static inline __attribute__((always_inline))
-#define rmt_model_for(i, end) for (i = 0; i < (end); i++)
+#define rmt_engine_inline static inline __attribute__((always_inline))
+#define rmt_engine_for(i, end) for (i = 0; i < (end); i++)
 #endif
 
 #ifdef __clang__
-#define rmt_model_unroll _Pragma("clang loop unroll(full)")
+#define rmt_engine_unroll _Pragma("clang loop unroll(full)")
 #else
-#define rmt_model_unroll
+#define rmt_engine_unroll
 #endif
 
 /* The constants of a program, all known where the functions are inlined. */
@@ -34,41 +34,41 @@ struct rmt_model_class {
 };
 
 /* Without the empty asm clang turns the sign bit back into a branch: then each step leaves the verifier a pending state. */
-#define rmt_model_hide(x) asm volatile("" : "+r"(x))
+#define rmt_engine_hide(x) asm volatile("" : "+r"(x))
 
 /* Is the header's count `field` reached at number i? Read anew each time and reduced to one bit, so that the verifier finds
  * the same state wherever a loop is left, and follows what comes after it once instead of once for each number of steps. */
-#define rmt_model_done(h, field, i)                                                     \
+#define rmt_engine_done(h, field, i)                                                     \
 	({                                                                              \
 		__u32 left_ = *(const volatile __u32 *)&(h)->field - (__u32)(i) - 1;    \
-		rmt_model_hide(left_);                                                  \
+		rmt_engine_hide(left_);                                                  \
 		left_ >>= 31;                                                           \
-		rmt_model_hide(left_);                                                  \
+		rmt_engine_hide(left_);                                                  \
 		left_;                                                                  \
 	})
 
-#define rmt_model_step(node, mask, slots, n, f)                                         \
+#define rmt_engine_step(node, mask, slots, n, f)                                         \
 	do {                                                                            \
 		__u32 d_ = (__u32)(node)[n].threshold;                                  \
 		__u32 link_ = (node)[n].link;                                           \
 		d_ -= (__u32)(f)[link_ & ((slots) - 1)];                                \
-		rmt_model_hide(d_);                                                     \
+		rmt_engine_hide(d_);                                                     \
 		(n) = ((link_ >> 8) + (d_ >> 31)) & (mask);                             \
 	} while (0)
 
 /* Not 0 when an input lies outside lo..lo+span. The difference is taken modulo 2^32, so one unsigned compare covers both
  * ends for any 32-bit input; the compares are collected in a sign bit. */
-rmt_model_inline __u64 rmt_engine_outside(const struct rmt_model_header *h, const struct rmt_model_bound *bound, const __s32 *f,
+rmt_engine_inline __u64 rmt_engine_outside(const struct rmt_model_header *h, const struct rmt_model_bound *bound, const __s32 *f,
 					 const __u32 slots)
 {
 	__u64 bad = 0;
 	__u32 i, k;
 
-	rmt_model_unroll
+	rmt_engine_unroll
 	for (i = 0; i < slots; i += slots / 4) {
-		if (rmt_model_done(h, inputs, i))
+		if (rmt_engine_done(h, inputs, i))
 			break;
-		rmt_model_unroll
+		rmt_engine_unroll
 		for (k = i; k < i + slots / 4; k++)
 			bad |= (__u64)bound[k].span - (__u32)((__u32)f[k] - (__u32)bound[k].lo);
 	}
@@ -76,22 +76,22 @@ rmt_model_inline __u64 rmt_engine_outside(const struct rmt_model_header *h, cons
 }
 
 /* Columns made from inputs. Not 0 when one of these inputs is neither missing nor within its range. */
-rmt_model_inline __u64 rmt_engine_derive(const struct rmt_model_header *h, const struct rmt_model_derive *derive, __s32 *f,
+rmt_engine_inline __u64 rmt_engine_derive(const struct rmt_model_header *h, const struct rmt_model_derive *derive, __s32 *f,
 					const struct rmt_model_class c)
 {
 	__u64 bad = 0;
 	int i;
 
-	rmt_model_for(i, (int)c.derived) {
+	rmt_engine_for(i, (int)c.derived) {
 		const struct rmt_model_derive *d = &derive[i];
 		__u32 x, t, y, missing;
 
-		if (rmt_model_done(h, derived, i))
+		if (rmt_engine_done(h, derived, i))
 			break;
 		x = (__u32)f[d->from & (c.slots - 1)];
 		t = x - (__u32)d->lo;
 		missing = (__u32)(((__u64)(x ^ (__u32)d->missing) - 1) >> 32); /* all ones or 0 */
-		rmt_model_hide(missing);
+		rmt_engine_hide(missing);
 		if (d->mask) {
 			__u64 within = ((__u64)t - 64) >> 63;
 
@@ -107,31 +107,31 @@ rmt_model_inline __u64 rmt_engine_derive(const struct rmt_model_header *h, const
 }
 
 /* Two levels of a tree. */
-#define rmt_model_block_step(block, mask, n, f)                                                    \
+#define rmt_engine_block_step(block, mask, n, f)                                                    \
 	do {                                                                                       \
 		__u32 link_ = (block)[n].link;                                                     \
 		__u32 a_ = (__u32)(block)[n].threshold[0] - (__u32)(f)[link_ & 15];                \
 		__u32 b_ = (__u32)(block)[n].threshold[1] - (__u32)(f)[link_ >> 4 & 15];           \
 		__u32 e_ = (__u32)(block)[n].threshold[2] - (__u32)(f)[link_ >> 8 & 15];           \
-		rmt_model_hide(a_);                                                                \
-		rmt_model_hide(b_);                                                                \
-		rmt_model_hide(e_);                                                                \
+		rmt_engine_hide(a_);                                                                \
+		rmt_engine_hide(b_);                                                                \
+		rmt_engine_hide(e_);                                                                \
 		a_ >>= 31;                                                                         \
 		b_ = (b_ >> 31) | (e_ >> 31) << 1;                                                 \
 		(n) = ((link_ >> 12) + 2 * a_ + (b_ >> a_ & 1)) & (mask);                          \
 	} while (0)
 
-rmt_model_inline __s64 rmt_engine_tree(const struct rmt_model_header *h, const struct rmt_model_block *block, const __s32 *f,
+rmt_engine_inline __s64 rmt_engine_tree(const struct rmt_model_header *h, const struct rmt_model_block *block, const __s32 *f,
 				      const struct rmt_model_class c)
 {
 	const __u32 mask = RMT_MODEL_BLOCKS(c.depth, c.nodes) - 1;
 	__u32 n = 0, i;
 
-	rmt_model_unroll
+	rmt_engine_unroll
 	for (i = 0; i < c.depth; i += 2) {
-		if (rmt_model_done(h, depth, i))
+		if (rmt_engine_done(h, depth, i))
 			break;
-		rmt_model_block_step(block, mask, n, f);
+		rmt_engine_block_step(block, mask, n, f);
 	}
 	return block[n].threshold[0];
 }
@@ -141,7 +141,7 @@ struct rmt_model_sum {
 	__s64 sum, best, answer;
 };
 
-rmt_model_inline void rmt_engine_add(struct rmt_model_sum *s, const struct rmt_model_output *output, __u32 root, __s64 leaves,
+rmt_engine_inline void rmt_engine_add(struct rmt_model_sum *s, const struct rmt_model_output *output, __u32 root, __s64 leaves,
 				    const struct rmt_model_class c)
 {
 	s->sum += leaves;
@@ -157,7 +157,7 @@ rmt_model_inline void rmt_engine_add(struct rmt_model_sum *s, const struct rmt_m
 	}
 }
 
-rmt_model_inline __s64 rmt_engine_answer(const struct rmt_model_header *h, const struct rmt_model_output *output,
+rmt_engine_inline __s64 rmt_engine_answer(const struct rmt_model_header *h, const struct rmt_model_output *output,
 					const struct rmt_model_sum *s, const struct rmt_model_class c)
 {
 	__s64 out;
@@ -175,7 +175,7 @@ rmt_model_inline __s64 rmt_engine_answer(const struct rmt_model_header *h, const
 
 /* Four trees at a time: their loads do not wait for each other. Two levels for each turn of the inner loop; one step more
  * than a tree is deep stays at its leaf. */
-rmt_model_inline __s64 rmt_engine_forest(const struct rmt_model_header *h, const struct rmt_model_output *output,
+rmt_engine_inline __s64 rmt_engine_forest(const struct rmt_model_header *h, const struct rmt_model_output *output,
 					const __u32 *root, const struct rmt_model_node *node, const __s32 *f,
 					const struct rmt_model_class c)
 {
@@ -183,26 +183,26 @@ rmt_model_inline __s64 rmt_engine_forest(const struct rmt_model_header *h, const
 	const __u32 mask = c.nodes - 1;
 	int g;
 
-	rmt_model_for(g, (int)(c.trees / RMT_MODEL_GROUP)) {
+	rmt_engine_for(g, (int)(c.trees / RMT_MODEL_GROUP)) {
 		__u32 first, a, b, d, e, k;
 		int i;
 
-		if (rmt_model_done(h, groups, g))
+		if (rmt_engine_done(h, groups, g))
 			break;
 		first = root[4 * g];
 		a = first & RMT_MODEL_ROOT_NODE & mask;
 		b = root[4 * g + 1] & mask;
 		d = root[4 * g + 2] & mask;
 		e = root[4 * g + 3] & mask;
-		rmt_model_for(i, (int)(c.depth + 1) / 2) {
-			if (rmt_model_done(h, depth, 2 * i))
+		rmt_engine_for(i, (int)(c.depth + 1) / 2) {
+			if (rmt_engine_done(h, depth, 2 * i))
 				break;
-			rmt_model_unroll
+			rmt_engine_unroll
 			for (k = 0; k < 2; k++) {
-				rmt_model_step(node, mask, c.slots, a, f);
-				rmt_model_step(node, mask, c.slots, b, f);
-				rmt_model_step(node, mask, c.slots, d, f);
-				rmt_model_step(node, mask, c.slots, e, f);
+				rmt_engine_step(node, mask, c.slots, a, f);
+				rmt_engine_step(node, mask, c.slots, b, f);
+				rmt_engine_step(node, mask, c.slots, d, f);
+				rmt_engine_step(node, mask, c.slots, e, f);
 			}
 		}
 		rmt_engine_add(&s, output, first,
@@ -212,17 +212,17 @@ rmt_model_inline __s64 rmt_engine_forest(const struct rmt_model_header *h, const
 }
 
 /* 1 if the level goes right. */
-rmt_model_inline __u64 rmt_engine_right(const struct rmt_model_level *level, const __s32 *f, const struct rmt_model_class c)
+rmt_engine_inline __u64 rmt_engine_right(const struct rmt_model_level *level, const __s32 *f, const struct rmt_model_class c)
 {
 	__u32 d = (__u32)level->threshold - (__u32)f[level->slot & (c.slots - 1)];
 
-	rmt_model_hide(d);
+	rmt_engine_hide(d);
 	return d >> 31;
 }
 
 /* The compares of a tree do not wait for each other at all: together they are the number of the leaf. Two trees share a
  * register. Where a tree has an odd number of levels the last turn reads one of the next tree's: that bit is masked out. */
-rmt_model_inline __s64 rmt_engine_oblivious(const struct rmt_model_header *h, const struct rmt_model_output *output,
+rmt_engine_inline __s64 rmt_engine_oblivious(const struct rmt_model_header *h, const struct rmt_model_output *output,
 					   const __u32 *root, const struct rmt_model_level *level, const __s32 *leaf,
 					   const __s32 *f, const struct rmt_model_class c)
 {
@@ -230,18 +230,18 @@ rmt_model_inline __s64 rmt_engine_oblivious(const struct rmt_model_header *h, co
 	const __u32 levels = RMT_MODEL_LEVELS(c.trees, c.depth) - 1, leaves = c.nodes - 1;
 	int g;
 
-	rmt_model_for(g, (int)(c.trees / RMT_MODEL_GROUP)) {
+	rmt_engine_for(g, (int)(c.trees / RMT_MODEL_GROUP)) {
 		__u32 k, t = RMT_MODEL_GROUP * (__u32)g, depth, own;
 		__u64 ab = 0, de = 0;
 		__s64 sum;
 		int i;
 
-		if (rmt_model_done(h, groups, g))
+		if (rmt_engine_done(h, groups, g))
 			break;
-		rmt_model_for(i, (int)(c.depth + 1) / 2) {
-			if (rmt_model_done(h, depth, 2 * i))
+		rmt_engine_for(i, (int)(c.depth + 1) / 2) {
+			if (rmt_engine_done(h, depth, 2 * i))
 				break;
-			rmt_model_unroll
+			rmt_engine_unroll
 			for (k = 0; k < 2; k++) {
 				__u32 to = 2 * (__u32)i + k, stride = *(const volatile __u32 *)&h->depth, at = t * stride + to;
 
@@ -265,7 +265,7 @@ rmt_model_inline __s64 rmt_engine_oblivious(const struct rmt_model_header *h, co
 
 /* value: of this class. f: c.slots numbers, all of them initialised; the first ones are the inputs, the last one is written
  * here, and so are the columns that are made. */
-rmt_model_inline int rmt_engine_infer(const void *value, __s32 *f, __s64 *out, const struct rmt_model_class c)
+rmt_engine_inline int rmt_engine_infer(const void *value, __s32 *f, __s64 *out, const struct rmt_model_class c)
 {
 	const struct rmt_model_header *h = value;
 	const char *at = value;

@@ -22,12 +22,12 @@
 #define rmt_net_minus(a, b) ((__s64)((__u64)(a) - (__u64)(b)))
 
 /* Trained range and scale of RMT_NET_INPUT_GROUP inputs; the sign bit of the result is set when one lies outside. */
-rmt_model_inline __u64 rmt_net_scale(const struct rmt_net_input *in, const __s32 *f, __s64 *act, const __u32 shift)
+rmt_engine_inline __u64 rmt_net_scale(const struct rmt_net_input *in, const __s32 *f, __s64 *act, const __u32 shift)
 {
 	__u64 bad = 0;
 	int k;
 
-	rmt_model_unroll
+	rmt_engine_unroll
 	for (k = 0; k < RMT_NET_INPUT_GROUP; k++) {
 		bad |= (__u64)in[k].span - (__u32)((__u32)f[k] - (__u32)in[k].lo);
 		act[k] = rmt_net_plus(rmt_net_multiply((__s64)f[k], in[k].multiplier), in[k].add) >> shift;
@@ -37,12 +37,12 @@ rmt_model_inline __u64 rmt_net_scale(const struct rmt_net_input *in, const __s32
 }
 
 /* The matrix product: RMT_NET_TILE activations by a block of weights, for two accumulators. */
-rmt_model_inline void rmt_net_product(const __s64 *word, const __s64 *act, __s64 *first, __s64 *second)
+rmt_engine_inline void rmt_net_product(const __s64 *word, const __s64 *act, __s64 *first, __s64 *second)
 {
 	__s64 a = *first, b = *second;
 	int k;
 
-	rmt_model_unroll
+	rmt_engine_unroll
 	for (k = 0; k < RMT_NET_TILE; k++) {
 		__s64 x = act[k];
 
@@ -57,7 +57,7 @@ rmt_model_inline void rmt_net_product(const __s64 *word, const __s64 *act, __s64
 
 /* clamp((sum * multiplier + add) >> shift, lo, hi), stored; with `keep` (all bits or none) the larger of old and new: the old one
  * is then the lower end, being within lo..hi already. */
-rmt_model_inline void rmt_net_store(const struct rmt_net_row *row, const int output, const __s64 sum, const __u32 shift, __s64 *to,
+rmt_engine_inline void rmt_net_store(const struct rmt_net_row *row, const int output, const __s64 sum, const __u32 shift, __s64 *to,
 				    const __s64 keep)
 {
 	__s64 floor = rmt_net_plus(row->lo, rmt_net_minus(to[output], row->lo) & keep), value, sign;
@@ -75,7 +75,7 @@ rmt_model_inline void rmt_net_store(const struct rmt_net_row *row, const int out
 
 #define rmt_net_lane(word) (((__s64)((__u64)(word) << (64 - RMT_NET_LANE_BITS))) >> (64 - RMT_NET_LANE_BITS))
 
-rmt_model_inline void rmt_net_unpack(const struct rmt_net_row *row, const int output, const __s64 word, const __u32 shift, __s64 *to,
+rmt_engine_inline void rmt_net_unpack(const struct rmt_net_row *row, const int output, const __s64 word, const __u32 shift, __s64 *to,
 				     const __s64 keep)
 {
 	__s64 low = rmt_net_lane(word), rest = rmt_net_minus(word, low) >> RMT_NET_LANE_BITS;
@@ -87,7 +87,7 @@ rmt_model_inline void rmt_net_unpack(const struct rmt_net_row *row, const int ou
 }
 
 /* The end of a row: its sums become activations. */
-rmt_model_inline void rmt_net_finish(const struct rmt_net_row *row, const __u32 flags, __s64 a, __s64 b, __s64 *to)
+rmt_engine_inline void rmt_net_finish(const struct rmt_net_row *row, const __u32 flags, __s64 a, __s64 b, __s64 *to)
 {
 	__s64 keep = -(__s64)((flags / RMT_NET_MAX) & 1);
 	__u32 shift = row->shift & 63;
@@ -101,7 +101,7 @@ rmt_model_inline void rmt_net_finish(const struct rmt_net_row *row, const __u32 
 	}
 }
 
-rmt_model_inline __s64 rmt_net_answer(const struct rmt_net_header *h, const __s64 *answer, const __s64 *act, const int width,
+rmt_engine_inline __s64 rmt_net_answer(const struct rmt_net_header *h, const __s64 *answer, const __s64 *act, const int width,
 				      const int outputs)
 {
 	const __s64 *result = act + (h->result & (__u32)(width - 1));
@@ -111,7 +111,7 @@ rmt_model_inline __s64 rmt_net_answer(const struct rmt_net_header *h, const __s6
 		__u32 which = 0;
 		int k;
 
-		rmt_model_for(k, outputs) {
+		rmt_engine_for(k, outputs) {
 			__s64 other;
 
 			if ((__u32)k >= h->outputs)
@@ -130,7 +130,7 @@ rmt_model_inline __s64 rmt_net_answer(const struct rmt_net_header *h, const __s6
 	return out > h->out_max ? h->out_max : out;
 }
 
-rmt_model_inline void rmt_net_tile_step(const struct rmt_net_tile *tile, const struct rmt_net_row *row, const __s64 *word, __s64 *act,
+rmt_engine_inline void rmt_net_tile_step(const struct rmt_net_tile *tile, const struct rmt_net_row *row, const __s64 *word, __s64 *act,
 					__s64 *a, __s64 *b, const int rows, const int blocks, const int width)
 {
 	__u32 flags = tile->row;
@@ -147,7 +147,7 @@ rmt_model_inline void rmt_net_tile_step(const struct rmt_net_tile *tile, const s
 }
 
 /* act: width + RMT_NET_SLACK activations, of nobody else while this runs; whatever they hold. f: `inputs` numbers. */
-rmt_model_inline int rmt_net_run(const struct rmt_net_header *h, const struct rmt_net_input *in, const __s64 *answer,
+rmt_engine_inline int rmt_net_run(const struct rmt_net_header *h, const struct rmt_net_input *in, const __s64 *answer,
 				 const struct rmt_net_tile *tile, const struct rmt_net_row *row, const __s64 *word, const __s32 *f,
 				 __s64 *act, __s64 *out, const int inputs, const int tiles, const int rows, const int blocks,
 				 const int width, const int outputs)
@@ -161,11 +161,11 @@ rmt_model_inline int rmt_net_run(const struct rmt_net_header *h, const struct rm
 	/* Up to 32 inputs without a loop, each turn of which calls the kernel, as long as the kernel verifies less than 4000
 	 * instructions; what is unused passes. */
 	if (inputs <= (outputs > 1 ? 2 : 4) * RMT_NET_INPUT_GROUP) {
-		rmt_model_unroll
+		rmt_engine_unroll
 		for (g = 0; g < inputs; g += RMT_NET_INPUT_GROUP)
 			bad |= rmt_net_scale(in + g, f + g, act + g, h->input_shift & 63);
 	} else {
-		rmt_model_for(g, inputs / RMT_NET_INPUT_GROUP) {
+		rmt_engine_for(g, inputs / RMT_NET_INPUT_GROUP) {
 			__u32 at = (__u32)g * RMT_NET_INPUT_GROUP;
 
 			if (at >= h->inputs)
@@ -175,7 +175,7 @@ rmt_model_inline int rmt_net_run(const struct rmt_net_header *h, const struct rm
 	}
 	if (bad >> 63)
 		return RMT_MODEL_OUTSIDE;
-	rmt_model_for(t, tiles) {
+	rmt_engine_for(t, tiles) {
 		if ((__u32)t >= h->tiles)
 			break;
 		rmt_net_tile_step(tile + t, row, word, act, &a, &b, rows, blocks, width);
@@ -191,7 +191,7 @@ rmt_model_inline int rmt_net_run(const struct rmt_net_header *h, const struct rm
 	} while (0)
 
 /* One linear model: no activations, no tiles. */
-rmt_model_inline int rmt_net_linear(const struct rmt_net_header *h, const struct rmt_net_input *in, const __s32 *f, __s64 *out,
+rmt_engine_inline int rmt_net_linear(const struct rmt_net_header *h, const struct rmt_net_input *in, const __s32 *f, __s64 *out,
 				    const int inputs)
 {
 	__s64 sum = h->base, answer;
@@ -200,11 +200,11 @@ rmt_model_inline int rmt_net_linear(const struct rmt_net_header *h, const struct
 
 	if (h->layout != RMT_NET_LAYOUT || h->kind != RMT_NET_LINEAR_KIND)
 		return RMT_MODEL_NONE;
-	rmt_model_unroll
+	rmt_engine_unroll
 	for (i = 0; i < (inputs < 16 ? inputs : 16); i++)
 		rmt_net_term(in, f, i, bad, sum);
 	if (inputs > 16 && h->inputs > 16) {
-		rmt_model_unroll
+		rmt_engine_unroll
 		for (i = 16; i < inputs; i++)
 			rmt_net_term(in, f, i, bad, sum);
 	}
