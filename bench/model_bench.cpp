@@ -117,10 +117,10 @@ public:
         for (uint32_t i = 0; i < kRows; i++)
             for (uint32_t k = 0; k < subject.random.inputs; k++)
                 engine_.row(i)[k] = static_cast<int32_t>(between(random, -subject.random.span, subject.random.span));
-        if (engine_.hash_map() >= 0)
+        if (engine_.map("hash") >= 0)
             for (uint32_t key = 0; key < 1024; key++) {
                 const uint64_t number = key;
-                bpf_map_update_elem(engine_.hash_map(), &key, &number, BPF_ANY);
+                bpf_map_update_elem(engine_.map("hash"), &key, &number, BPF_ANY);
             }
         branches_ = compile_if_else(model, folder, engine_name(subject.shape));
     }

@@ -12,16 +12,12 @@
 
 #include "loader/bpffs.h"
 #include "loader/cgroup.h"
+#include "loader/system_error.h"
 #include "loader/value_map.h"
 
 namespace rmt::load {
 
 namespace {
-
-Unexpected<Error> system_error(const std::string& what, int err = errno) {
-    const ErrorKind kind = err == EPERM || err == EACCES ? ErrorKind::Permission : err == ENOENT ? ErrorKind::NotFound : ErrorKind::Kernel;
-    return fail(kind, what + ": " + std::strerror(err), {}, err);
-}
 
 // Entries are told apart by what they match and do; a comment does not count.
 bool same_entry(const ManifestEntry& a, const ManifestEntry& b) {

@@ -5,29 +5,23 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include "loader/bpffs.h"
 #include "loader/live.h"
+#include "loader/system_error.h"
 #include "loader/value_map.h"
 
 namespace rmt::load {
 
 namespace {
 
-Unexpected<Error> pin_error(const std::string& what) {
-    const int err = errno;
-    const ErrorKind kind = err == EPERM || err == EACCES ? ErrorKind::Permission : err == ENOENT ? ErrorKind::NotFound : ErrorKind::Kernel;
-    return fail(kind, what + ": " + std::strerror(err), {}, err);
-}
-
 // In place of what was pinned there: whoever opens it finds the old or the new one.
 Result<void> repin(int fd, const std::string& path) {
     const std::string beside = path + kNextSuffix;
     unlink(beside.c_str());
-    if (bpf_obj_pin(fd, beside.c_str()) != 0) return pin_error("cannot pin " + beside);
+    if (bpf_obj_pin(fd, beside.c_str()) != 0) return system_error("cannot pin " + beside);
     if (rename(beside.c_str(), path.c_str()) == 0) return {};
-    auto error = pin_error("cannot pin " + path);
+    auto error = system_error("cannot pin " + path);
     unlink(beside.c_str());
     return error;
 }
@@ -35,16 +29,11 @@ Result<void> repin(int fd, const std::string& path) {
 // Opened anew each time: another process may have replaced it. Empty: there is none.
 Result<Fd> open_pin(const std::string& path) {
     Fd fd(bpf_obj_get(path.c_str()));
-    if (!fd && errno != ENOENT) return pin_error("cannot open " + path);
+    if (!fd && errno != ENOENT) return system_error("cannot open " + path);
     return fd;
 }
 
-uint32_t id_of(const std::string& path) {
-    const Fd fd(bpf_obj_get(path.c_str()));
-    bpf_map_info info = {};
-    __u32 size = sizeof(info);
-    return fd && bpf_map_get_info_by_fd(fd.get(), &info, &size) == 0 ? info.id : 0;
-}
+uint32_t id_of(const std::string& path) { return map_id(Fd(bpf_obj_get(path.c_str())).get()); }
 
 std::string artefact_pin(const LivePolicy& live, const ManifestModel& model) { return pin_dir(live.name()) + "/artefact_" + model.name; }
 std::string challenger_pin(const LivePolicy& live, const ManifestModel& model) { return pin_dir(live.name()) + "/challenger_" + model.name; }
@@ -74,7 +63,7 @@ Result<void> LivePolicy::set_challenger(const ManifestModel& model, const std::s
     RMT_TRY(Fd lock, lock_policies());
     RMT_TRY(Fd text, make_text_map("rmt_artefact", artefact));
     Fd score(bpf_map_create(BPF_MAP_TYPE_ARRAY, "rmt_score", sizeof(__u32), sizeof(ModelScore), 1, nullptr));
-    if (!score) return pin_error("cannot make a map for the score");
+    if (!score) return system_error("cannot make a map for the score");
     RMT_CHECK(repin(score.get(), score_pin(*this, model)));
     return repin(text.get(), challenger_pin(*this, model));
 }
@@ -83,7 +72,7 @@ Result<void> LivePolicy::remove_challenger(const ManifestModel& model) const {
     RMT_TRY(Fd lock, lock_policies());
     if (unlink(challenger_pin(*this, model).c_str()) != 0) {
         if (errno == ENOENT) return fail(ErrorKind::NotFound, "'" + name_ + "/" + model.name + "' has no challenger");
-        return pin_error("cannot remove the challenger of '" + name_ + "/" + model.name + "'");
+        return system_error("cannot remove the challenger of '" + name_ + "/" + model.name + "'");
     }
     unlink(score_pin(*this, model).c_str());
     return {};
@@ -96,7 +85,7 @@ Result<std::optional<Challenger>> LivePolicy::challenger(const ManifestModel& mo
     RMT_TRY(found.artefact, read_text_map(text.get()));
     RMT_TRY(const Fd score, open_pin(score_pin(*this, model)));
     const __u32 zero = 0;
-    if (score && bpf_map_lookup_elem(score.get(), &zero, &found.score) != 0) return pin_error("cannot read the score of '" + model.name + "'");
+    if (score && bpf_map_lookup_elem(score.get(), &zero, &found.score) != 0) return system_error("cannot read the score of '" + model.name + "'");
     found.score.challenger[sizeof(found.score.challenger) - 1] = 0;
     return std::optional<Challenger>(std::move(found));
 }
@@ -105,7 +94,7 @@ Result<void> LivePolicy::set_score(const ManifestModel& model, const ModelScore&
     RMT_TRY(const Fd fd, open_pin(score_pin(*this, model)));
     if (!fd) return fail(ErrorKind::NotFound, "'" + name_ + "/" + model.name + "' has no challenger");
     const __u32 zero = 0;
-    if (bpf_map_update_elem(fd.get(), &zero, &score, BPF_ANY) != 0) return pin_error("cannot write the score of '" + model.name + "'");
+    if (bpf_map_update_elem(fd.get(), &zero, &score, BPF_ANY) != 0) return system_error("cannot write the score of '" + model.name + "'");
     return {};
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "models/errors.h"
+#include "models/json_read.h"
 
 namespace rmt::models {
 namespace {
@@ -46,6 +47,10 @@ Result<void> check_shape(const FloatModel& model) {
     size_t outputs = model.outputs();
     if (outputs == 0 || outputs > 1024) return wants("1..1024 outputs are possible, " + number(outputs) + " given");
     if (model.features.empty()) return wants("a model has features");
+    for (size_t i = 0; i < model.features.size(); i++)
+        if (!is_utf8(model.features[i].name)) return model_error("M0102", "/features/" + number(i), "its name is not text in UTF-8");
+    for (size_t i = 0; i < model.classes.size(); i++)
+        if (!is_utf8(model.classes[i])) return model_error("M0102", "/classes/" + number(i), "it is not text in UTF-8");
     if ((model.task == FloatTask::Binary || model.task == FloatTask::Regression) && outputs != 1)
         return wants("binary classification and regression have one output, " + number(outputs) + " given");
     if ((model.task == FloatTask::Multiclass || model.task == FloatTask::Multioutput) && outputs < 2)

@@ -81,6 +81,15 @@ Result<Json> parse_json(const std::string& text, bool allow_nan) {
     }
 }
 
+bool is_utf8(const std::string& text) {
+    try {
+        static_cast<void>(Json(text).dump());
+        return true;
+    } catch (const Json::type_error&) {
+        return false;
+    }
+}
+
 std::string describe(const Json& value) {
     std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
     if (text.size() > 40) text = text.substr(0, 40) + "...";

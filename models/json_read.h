@@ -45,6 +45,7 @@ private:
     std::string path_;
 };
 
+bool is_utf8(const std::string& text);    // only such text can be written as JSON and read again
 std::string describe(const Json& value);  // "the string \"left\"", cut when long
 
 }  // namespace rmt::models

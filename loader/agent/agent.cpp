@@ -15,6 +15,7 @@
 #include "loader/bpffs.h"
 #include "loader/cgroup.h"
 #include "loader/fd.h"
+#include "loader/value_map.h"
 
 namespace rmt::load {
 
@@ -98,16 +99,6 @@ private:
     uint64_t looked_ns_ = 0;
     std::map<uint64_t, uint64_t> seen_;
 };
-
-}  // namespace
-
-namespace {
-
-uint32_t map_id(int fd) {
-    bpf_map_info info = {};
-    __u32 size = sizeof(info);
-    return fd >= 0 && bpf_map_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
-}
 
 // Serves the policy as it is loaded now, until it is told to stop, or the policy is detached or replaced.
 Result<bool> serve(const std::string& policy, const AgentOptions& options, const std::atomic<bool>& stop, ActuatorFigures& figures) {

@@ -53,6 +53,9 @@ std::string cgroup_text(const CgroupFigures& c) {
                         s[RMT_STAT_READ], s[RMT_STAT_USED] + s[RMT_STAT_FILE_USED], s[RMT_STAT_WASTED]);
     text += fmt::format("  coverage  {:>11.1f} %   accuracy {:.1f} %   stall {} in misses, {} in hits\n", 100 * r.coverage, 100 * r.accuracy,
                         format_ns(static_cast<double>(s[RMT_STAT_STALL_MAJOR])), format_ns(static_cast<double>(s[RMT_STAT_STALL_HIT])));
+    if (s[RMT_STAT_HIT])
+        text += fmt::format("  lead      {:>12.1f} pages asked for behind a hit   stuck {}\n",
+                            static_cast<double>(s[RMT_STAT_LEAD]) / static_cast<double>(s[RMT_STAT_HIT]), s[RMT_STAT_STUCK]);
     if (s[RMT_STAT_SHADOW_PRED])
         text += fmt::format("  shadow    {:>12} pages would have been asked for, {:.1f} % of them were then touched\n", s[RMT_STAT_SHADOW_PRED],
                             100 * r.shadow_accuracy);

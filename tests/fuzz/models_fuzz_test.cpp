@@ -9,49 +9,15 @@
 #include "models/import.h"
 #include "models/reference.h"
 #include "tests/models/ubjson.h"
+#include "tests/fuzz/mutate.h"
 #include "tests/rmt_test.h"
 
 using namespace rmt::models;
 
 namespace {
 
-int rounds(int smoke) {
-    const char* factor = std::getenv("RMT_FUZZ_FACTOR");
-    return smoke * (factor != nullptr ? std::max(1, std::atoi(factor)) : 1);
-}
-
-std::string mutate(std::mt19937_64& random, std::string text) {
-    static const char* kTokens[] = {"-1",   "0",  "2147483648", "-2147483649", "99999999999999999999", "1e400", "NaN",
-                                    "null", "[]", "{}",         "true"};
-    for (uint64_t edits = 1 + random() % 3; edits > 0 && !text.empty(); edits--) {
-        size_t at = random() % text.size();
-        switch (random() % 6) {
-            case 0:
-                text[at] = static_cast<char>(random());
-                break;
-            case 1:
-                text.erase(at, 1 + random() % 8);
-                break;
-            case 2:
-                text.insert(at, text.substr(random() % text.size(), random() % 32));
-                break;
-            case 3:
-                if (random() % 4 == 0) text.resize(at);
-                break;
-            case 4: {
-                size_t digit = text.find_first_of("0123456789", at);
-                if (digit == std::string::npos) break;
-                size_t end = text.find_first_not_of("0123456789", digit);
-                text.replace(digit, (end == std::string::npos ? text.size() : end) - digit, kTokens[random() % std::size(kTokens)]);
-                break;
-            }
-            case 5:
-                text[at] = static_cast<char>(text[at] ^ (1 << random() % 8));
-                break;
-        }
-    }
-    return text;
-}
+using rmt::test::fuzz_rounds;
+using rmt::test::mutate;
 
 const std::string kLightgbm =
     "tree\nversion=v3\nnum_class=1\nnum_tree_per_iteration=1\nmax_feature_idx=1\nobjective=regression\nfeature_names=a b\n\nTree=0\n"
@@ -100,14 +66,14 @@ TEST_CASE("fuzz: importers") {
         size_t accepted = 0;
         try_bytes(form, random, accepted);
         REQUIRE(accepted == 1);
-        for (int round = 0; round < rounds(form.size() > 4000 ? 300 : 1500); round++) try_bytes(mutate(random, form), random, accepted);
+        for (int round = 0; round < fuzz_rounds(form.size() > 4000 ? 300 : 1500); round++) try_bytes(mutate(random, form), random, accepted);
         CHECK(accepted > 1);
     }
 }
 
 TEST_CASE("fuzz: random bytes are no model") {
     std::mt19937_64 random(12);
-    for (int round = 0; round < rounds(2000); round++) {
+    for (int round = 0; round < fuzz_rounds(2000); round++) {
         std::string bytes(random() % 200, '\0');
         for (char& c : bytes) c = static_cast<char>(random());
         if (round % 3 == 0) bytes = "tree\n" + bytes;

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Domain mm on real page faults: the programs, the ledger, the agent, on a cgroup that swaps.
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <utility>
-
-#include "loader/agent/agent.h"
+#include "loader/agent/actuator.h"
 #include "loader/bpffs.h"
 #include "loader/live.h"
 #include "tests/kernel/host.h"
@@ -29,35 +25,6 @@ rmt_cgroup figures(const load::LivePolicy& live) {
     REQUIRE(all->size() == 1);
     return all->front().figures;
 }
-
-std::atomic<bool> g_stop{false};
-
-// An agent in a process of its own, for as long as the object lives: what an agent's children touch is never an event, and
-// the workloads here are children of the test.
-class Agent {
-public:
-    explicit Agent(const std::string& policy) : pid_(fork()) {
-        if (pid_ != 0) return;
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        signal(SIGTERM, [](int) { g_stop = true; });
-        load::AgentOptions options;
-        options.realtime = false;
-        options.say = [](const std::string&) {};
-        _exit(load::run_agent(policy, options, g_stop) ? 0 : 1);
-    }
-    bool end(int signal = SIGTERM) {
-        if (pid_ <= 0) return false;
-        kill(pid_, signal);
-        int status = 0;
-        waitpid(std::exchange(pid_, -1), &status, 0);
-        return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    }
-    ~Agent() { end(); }
-    int pid() const { return pid_; }
-
-private:
-    int pid_;
-};
 
 bool agent_beats(const load::LivePolicy& live) { return live.ctl().agent_beat != 0; }
 

@@ -11,13 +11,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <fstream>
 #include <sstream>
 #include <thread>
+#include <utility>
 
+#include "loader/agent/agent.h"
 #include "loader/agent/page_cluster.h"
 #include "loader/bpffs.h"
 #include "loader/probe.h"
@@ -142,6 +145,25 @@ load::LoadRequest Host::request(const std::string& policy) {
     request.manifest.policy = policy_;
     request.mode = 2;
     return request;
+}
+
+Agent::Agent(const std::string& policy) : pid_(fork()) {
+    if (pid_ != 0) return;
+    static std::atomic<bool> stop{false};
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGTERM, [](int) { stop = true; });
+    load::AgentOptions options;
+    options.realtime = false;
+    options.say = [](const std::string&) {};
+    _exit(load::run_agent(policy, options, stop) ? 0 : 1);
+}
+
+bool Agent::end(int signal) {
+    if (pid_ <= 0) return false;
+    kill(pid_, signal);
+    int status = 0;
+    waitpid(std::exchange(pid_, -1), &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 namespace {

@@ -3,6 +3,7 @@
 // pinned policies. A janitor process waits for the test's end, however that comes, and removes what is left.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,6 +37,21 @@ private:
     std::string problem_, policy_, swapfile_, cgroup_path_;
     std::unique_ptr<load::MemoryCgroup> cgroup_;
     int janitor_ = -1;  // the end of its pipe
+};
+
+// An agent in a process of its own, for as long as the object lives: what an agent's children touch is never an event, and
+// the workloads here are children of the test.
+class Agent {
+public:
+    explicit Agent(const std::string& policy);
+    ~Agent() { end(); }
+    Agent(const Agent&) = delete;
+
+    bool end(int signal = SIGTERM);  // true when it ended well
+    int pid() const { return pid_; }
+
+private:
+    int pid_;
 };
 
 struct Touches {

@@ -1,18 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The verbs of `rmt-load model`, end to end in a state folder of their own: the store, and models that are swapped, rolled back
 // and scored in a policy that is loaded.
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <utility>
 
-#include "loader/agent/agent.h"
 #include "loader/cli/commands.h"
 #include "loader/live.h"
 #include "models/model.h"
@@ -127,30 +121,6 @@ std::string running(const load::LivePolicy& live) {
     REQUIRE(model);
     return model->digest;
 }
-
-std::atomic<bool> g_stop{false};
-
-class Agent {  // in a process of its own, for as long as the object lives
-public:
-    explicit Agent(const std::string& policy) : pid_(fork()) {
-        if (pid_ != 0) return;
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        signal(SIGTERM, [](int) { g_stop = true; });
-        load::AgentOptions options;
-        options.realtime = false;
-        options.say = [](const std::string&) {};
-        _exit(load::run_agent(policy, options, g_stop) ? 0 : 1);
-    }
-    void end() {
-        if (pid_ <= 0) return;
-        kill(pid_, SIGTERM);
-        waitpid(std::exchange(pid_, -1), nullptr, 0);
-    }
-    ~Agent() { end(); }
-
-private:
-    int pid_;
-};
 
 }  // namespace
 

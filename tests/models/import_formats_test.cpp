@@ -195,6 +195,7 @@ TEST_CASE("lightgbm: what is not understood is refused with its place") {
                                  {"num_tree_per_iteration=1", "num_tree_per_iteration=2", "M0110", "/objective"},
                                  {"num_tree_per_iteration=1", "num_tree_per_iteration=", "M0102", "num_tree_per_iteration"},
                                  {"label_index=0", "label_indx=0", "M0103", "line 5"},
+                                 {"feature_names=", "feature_names=\x93", "M0102", "/features/0"},
                                  {"tree_sizes=300 80", "tree_sizes=300 80 80", "M0107", "/tree_sizes"},
                                  {"Tree=1", "Tree=2", "M0107", "Tree=1 expected"},
                                  {"end of trees", "", "M0103", "feature_importances"},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Damaged artefacts, foreign models, data sets and map values: an error or something valid, never a crash. Run it under
-// RMT_SANITIZE=ON to also see what does not crash by itself. RMT_FUZZ_ROUNDS raises the number of rounds.
+// RMT_SANITIZE=ON to also see what does not crash by itself. RMT_FUZZ_FACTOR multiplies the rounds.
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -10,6 +10,7 @@
 #include "models/lower.h"
 #include "models/reference.h"
 #include "tests/models/random_model.h"
+#include "tests/fuzz/mutate.h"
 #include "tests/rmt_test.h"
 #include "verifier_ext/model_check.h"
 
@@ -17,43 +18,8 @@ using namespace rmt::models;
 
 namespace {
 
-int rounds(int normal) {
-    const char* given = std::getenv("RMT_FUZZ_ROUNDS");
-    return given ? std::atoi(given) : normal;
-}
-
-std::string mutate(std::mt19937_64& random, std::string text) {
-    static const char* kTokens[] = {"-1",   "0",    "2147483648", "-2147483649", "99999999999999999999", "1e400", "NaN", "null", "[]", "{}",
-                                    "\"\"", "true", "1.5",        "[[[[[[[["};
-    for (uint64_t edits = 1 + random() % 4; edits > 0 && !text.empty(); edits--) {
-        size_t at = random() % text.size();
-        switch (random() % 6) {
-            case 0:
-                text[at] = static_cast<char>(random());
-                break;
-            case 1:
-                text.erase(at, 1 + random() % 8);
-                break;
-            case 2:
-                text.insert(at, text.substr(random() % text.size(), random() % 32));
-                break;
-            case 3:
-                text.resize(at);
-                break;
-            case 4: {  // a number becomes another token
-                size_t digit = text.find_first_of("0123456789", at);
-                if (digit == std::string::npos) break;
-                size_t end = text.find_first_not_of("0123456789", digit);
-                text.replace(digit, (end == std::string::npos ? text.size() : end) - digit, kTokens[random() % std::size(kTokens)]);
-                break;
-            }
-            case 5:
-                if (text[at] >= '0' && text[at] <= '9') text[at] = static_cast<char>('0' + random() % 10);
-                break;
-        }
-    }
-    return text;
-}
+using rmt::test::fuzz_rounds;
+using rmt::test::mutate;
 
 rmt::ManifestModel policy_of(const Model& model, const rmt::ModelClass& shape) {
     rmt::ManifestModel policy;
@@ -104,7 +70,7 @@ std::string without_digest(std::string text) {
 TEST_CASE("fuzz: artefacts") {
     std::mt19937_64 random(1);
     size_t valid = 0, refused = 0;
-    for (int round = 0; round < rounds(6000); round++) {
+    for (int round = 0; round < fuzz_rounds(6000); round++) {
         RandomShape shape{.depth = static_cast<uint32_t>(1 + random() % 4), .inputs = static_cast<uint32_t>(1 + random() % 4), .span = 16};
         if (round % 4 == 1) shape.kind = ModelKind::Forest, shape.trees = 2, shape.shift = 3;
         if (round % 4 == 2) shape.missing = 1, shape.sets = 2;
@@ -125,7 +91,7 @@ TEST_CASE("fuzz: a sealed artefact is the same or refused") {
     std::mt19937_64 random(2);
     Model original = random_model(random, {.depth = 3, .inputs = 2, .span = 16});
     std::string text = to_json(original);
-    for (int round = 0; round < rounds(4000); round++) {
+    for (int round = 0; round < fuzz_rounds(4000); round++) {
         std::string changed = text;
         changed[random() % changed.size()] = static_cast<char>(' ' + random() % 95);
         auto model = parse_model(changed);
@@ -139,7 +105,7 @@ TEST_CASE("fuzz: foreign models") {
         std::ifstream file(std::string(RMT_MODEL_DATA) + "/" + name);
         const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
         REQUIRE(text.size() > 1000);
-        for (int round = 0; round < rounds(1000); round++) {
+        for (int round = 0; round < fuzz_rounds(1000); round++) {
             auto report = import_model(mutate(random, text), {});
             if (report) check_valid(report->model, random);
         }
@@ -156,7 +122,7 @@ TEST_CASE("fuzz: data sets") {
     REQUIRE(parse_csv(csv));
     const std::string jsonl = "{\"ts\":1,\"deltas\":[1,-2],\"comm\":\"a\"}\n{\"ts\":2,\"deltas\":[3,4],\"comm\":\"b\"}\n";
     REQUIRE(parse_jsonl(jsonl));
-    for (int round = 0; round < rounds(6000); round++) {
+    for (int round = 0; round < fuzz_rounds(6000); round++) {
         auto read = round % 3 == 0   ? parse_npy(mutate(random, npy))
                     : round % 3 == 1 ? parse_csv(mutate(random, csv))
                                      : parse_jsonl(mutate(random, jsonl));
@@ -174,7 +140,7 @@ TEST_CASE("fuzz: map values") {
                                   {.kind = ModelKind::Forest, .trees = 5, .depth = 4, .inputs = 20, .span = 16, .missing = 7, .outputs = 3},
                                   {.kind = ModelKind::Oblivious, .trees = 3, .depth = 5, .inputs = 3, .span = 16},
                                   {.kind = ModelKind::Oblivious, .trees = 4, .depth = 3, .inputs = 9, .span = 16, .sets = 3, .outputs = 2}};
-    for (int round = 0; round < rounds(6000); round++) {
+    for (int round = 0; round < fuzz_rounds(6000); round++) {
         Model model = random_model(random, shapes[static_cast<size_t>(round) % std::size(shapes)]);
         check_verified(model, random);
         const rmt::ModelClass shape = *smallest_class(model);

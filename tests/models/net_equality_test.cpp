@@ -199,10 +199,9 @@ TEST_CASE("nets: the kernel verifies the engine quickly, whatever the net") {
         NetEngine engine(RMT_ENGINE_DIR, c.shape, true);
         if (engine.lacks_permission()) RMT_SKIP("may not load BPF programs: " + engine.error());
         REQUIRE(engine.error() == "");
-        bpf_prog_info info = {};
-        __u32 size = sizeof info;
-        REQUIRE(bpf_prog_get_info_by_fd(engine.program("traced"), &info, &size) == 0);
+        const uint32_t insns = engine.verified_insns("traced");
         INFO(c.spec.name);
-        CHECK(info.verified_insns <= 4000);
+        REQUIRE(insns > 0);
+        CHECK(insns <= 4000);
     }
 }
