@@ -197,6 +197,9 @@ Result<LoadReport> load_into(const LoadRequest& request, HookSet hooks, const st
 Result<LoadReport> load_policy(const LoadRequest& request) {
     if (request.manifest.domain != "mm")
         return fail(ErrorKind::Unsupported, "domain '" + request.manifest.domain + "' cannot be loaded yet; only 'mm' can");
+    for (const ModelValue& model : request.models)
+        if (const ManifestModel* declared = request.manifest.find_model(model.model))
+            RMT_CHECK(check_digest(request.manifest.source, model.model, declared->digest, "artefact", model.artefact));
     RMT_TRY(const HookSet hooks, choose_mm_hooks());
     RMT_TRY(Fd lock, lock_policies());
     const std::string dir = pin_dir(request.manifest.policy), next = dir + kNextSuffix, old = dir + kOldSuffix;

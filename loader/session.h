@@ -35,7 +35,7 @@ struct LoadReport {
     std::vector<std::string> programs;
 };
 
-// Errors: Unsupported (no hooks), Permission, Conflict (a policy of that name is loaded), Kernel (refused; `detail` is
+// Errors: Input (a model is not the file whose digest the policy gives), Unsupported (no hooks), Permission, Conflict (a policy of that name is loaded), Kernel (refused; `detail` is
 // the kernel verifier's log, whose `; ... @ file.rmt:line` lines are places in the policy).
 // A replacement is attached before the old policy goes, and what was loaded stays untouched when anything fails.
 Result<LoadReport> load_policy(const LoadRequest& request);

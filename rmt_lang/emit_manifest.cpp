@@ -99,6 +99,7 @@ private:
         m.classes = x.classes;
         m.on_error = x.on_error;
         m.source = x.source;
+        if (!x.sha256.empty()) m.digest = ManifestModel::Digest{x.sha256, line_of(x.sha256_span)};
         m.shape = x.shape;
         if (x.train) m.train = ManifestModel::Train{x.train->label_name, x.train->every_ns, x.train->window};
         m.line = line_of(x.span);

@@ -260,6 +260,8 @@ struct Model {
     std::string name;
     Span span;
     std::string source;       // path as written; empty: starts from nothing
+    std::string sha256;       // of the file's bytes, 64 digits; empty: any file may stand there
+    Span sha256_span;
     std::vector<ModelInput> inputs;  // 1..RMT_MODEL_MAX_INPUTS, of one that trains 1..RMT_MAX_INPUTS
     OutputKind output = OutputKind::Value;
     Scalar output_type = Scalar::I32;

@@ -197,8 +197,8 @@ void Lowerer::model_digest(const AstExpr& digest, ir::Model& out) {
         error("E0508", digest.span, "this is no SHA-256", "64 digits 0-9a-f expected", "`sha256sum FILE` prints it");
         return;
     }
-    (void)out;
-    unsupported(digest.span, "the digest of a source");
+    out.sha256 = *hex;
+    out.sha256_span = digest.span;
 }
 
 void Lowerer::lower_model(const AstModel& ast) {

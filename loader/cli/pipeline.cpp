@@ -32,15 +32,19 @@ Result<void> write_text(const fs::path& path, std::string_view text) {
     return {};
 }
 
+Unexpected<Error> no_such_model(const std::string& name, const std::string& file) {
+    return fail(ErrorKind::Input, "--model " + name + "=" + file + ": the policy has no model '" + name + "'");
+}
+
 // Artefacts of the policy's models: what the command line says, else the file that the policy names (from its own
 // folder). A model that trains while it runs may have none.
-Result<std::map<std::string, std::string>> find_artefacts(const lang::Ir& ir, const std::string& policy_path,
+Result<std::map<std::string, std::string>> find_artefacts(const lang::Ir& ir, const Source& policy, const std::string& policy_path,
                                                           const std::map<std::string, std::string>& given) {
     std::map<std::string, std::string> artefacts;
     for (const auto& [name, file] : given) {
         bool known = false;
         for (const lang::ir::Model& model : ir.models) known |= model.name == name;
-        if (!known) return fail(ErrorKind::Input, "--model " + name + "=" + file + ": the policy has no model '" + name + "'");
+        if (!known) return no_such_model(name, file);
     }
     for (const lang::ir::Model& model : ir.models) {
         std::string file;
@@ -51,6 +55,9 @@ Result<std::map<std::string, std::string>> find_artefacts(const lang::Ir& ir, co
         else
             continue;
         RMT_TRY(std::string text, read_text(file));
+        std::optional<ManifestModel::Digest> digest;
+        if (!model.sha256.empty()) digest = {model.sha256, policy.position(model.sha256_span.begin).line};
+        RMT_CHECK(check_digest(policy.name(), model.name, digest, file, text));
         artefacts[model.name] = std::move(text);
     }
     return artefacts;
@@ -78,23 +85,27 @@ Result<lang::CheckedIr> with_room(const lang::CheckedIr& checked, const std::map
     return lang::CheckedIr::seal(std::move(ir));
 }
 
-Result<Package> read_package(const std::string& folder) {
+Result<Package> read_package(const std::string& folder, const std::map<std::string, std::string>& given) {
     Package package;
     RMT_TRY(const std::string manifest, read_text(folder + "/manifest.json"));
     RMT_TRY(package.manifest, parse_manifest(manifest));
     RMT_TRY(const std::string object, read_text(folder + "/policy.bpf.o"));
     package.object.assign(object.begin(), object.end());
+    for (const auto& [name, file] : given)
+        if (!package.manifest.find_model(name)) return no_such_model(name, file);
     for (const ManifestModel& model : package.manifest.models) {
-        const std::string file = folder + "/models/" + model.name + ".json";
-        if (!fs::exists(file)) continue;
+        const auto it = given.find(model.name);
+        const std::string file = it != given.end() ? it->second : folder + "/models/" + model.name + ".json";
+        if (it == given.end() && !fs::exists(file)) continue;
         RMT_TRY(package.models[model.name], read_text(file));
+        RMT_CHECK(check_digest(package.manifest.source, model.name, model.digest, file, package.models[model.name]));
     }
     return package;
 }
 
 Result<Package> compile(const Checked& checked, const std::string& path, const BuildOptions& options) {
     Package package;
-    RMT_TRY(package.models, find_artefacts(checked.ir->ir(), path, options.models));
+    RMT_TRY(package.models, find_artefacts(checked.ir->ir(), checked.source, path, options.models));
     RMT_TRY(const lang::CheckedIr ir, with_room(*checked.ir, package.models));
     RMT_TRY(lang::Compiled compiled, lang::compile_policy(ir, checked.source));
     package.object = std::move(compiled.object);
@@ -131,14 +142,9 @@ std::optional<Package> build(const Output& out, const std::string& path, const B
     };
     std::optional<Package> package;
     if (fs::is_directory(path)) {
-        auto read = read_package(path);
+        auto read = read_package(path, options.models);
         if (!read) return reported(read.error());
         package = std::move(*read);
-        for (const auto& [name, file] : options.models) {
-            auto text = read_text(file);
-            if (!text) return reported(text.error());
-            package->models[name] = std::move(*text);
-        }
     } else {
         const auto checked = check_file(out, path, exit);
         if (!checked) return std::nullopt;

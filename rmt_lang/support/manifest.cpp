@@ -7,6 +7,7 @@
 #include "bpf/include/rmt/model_layout.h"
 #include "bpf/include/rmt/net_layout.h"
 #include "rmt_lang/support/json_reader.h"
+#include "rmt_lang/support/sha256.h"
 
 namespace rmt {
 
@@ -109,6 +110,7 @@ Json write_model(const ManifestModel& x) {
               {"output", output},
               {"on_error", x.on_error},
               {"shape", write_shape(x.shape)}};
+    if (x.digest) j["digest"] = {{"sha256", x.digest->sha256}, {"line", x.digest->line}};
     if (x.train) j["train"] = {{"label", x.train->label}, {"every_ns", x.train->every_ns}, {"window", x.train->window}};
     return j;
 }
@@ -283,6 +285,13 @@ ManifestModel read_model(JsonReader& r) {
     x.name = r.text("name");
     x.line = r.natural32("line");
     x.source = r.text("source");
+    if (r.has("digest")) {
+        JsonReader d = r.object("digest");
+        x.digest = {d.text("sha256"), d.natural32("line")};
+        if (x.digest->sha256.size() != 64 || x.digest->sha256.find_first_not_of("0123456789abcdef") != std::string::npos)
+            d.fail_at("sha256", "expected 64 digits 0-9a-f");
+        d.finish();
+    }
     for (JsonReader& input : r.objects("inputs")) {
         x.inputs.push_back(input.text("name"));
         x.input_types.push_back(input.text("type"));
@@ -349,6 +358,20 @@ const ManifestModel* Manifest::find_model(const std::string& name) const {
     for (const ManifestModel& x : models)
         if (x.name == name) return &x;
     return nullptr;
+}
+
+Result<void> check_digest(const std::string& policy, const std::string& model, const std::optional<ManifestModel::Digest>& digest,
+                          const std::string& file, const std::string& artefact) {
+    if (!digest) return {};
+    const std::string found = sha256_hex(artefact);
+    if (found == digest->sha256) return {};
+    // An artefact holds its own digest, over its canonical form: it is easily taken for the file's.
+    const bool own = artefact.find("sha256:" + digest->sha256) != std::string::npos;
+    return fail(ErrorKind::Input,
+                policy + ":" + std::to_string(digest->line) + ": model '" + model + "' starts with the file of sha256 " + digest->sha256 +
+                    ", but '" + file + "' has " + found,
+                own ? "that is the artefact's own digest; the policy names the file's bytes: write the second one, as `sha256sum FILE` prints it"
+                    : "put the file back that the policy was written for; or, when the new one is meant, write its digest into the policy");
 }
 
 std::string to_json(const Manifest& m) {

@@ -120,6 +120,12 @@ struct ManifestModel {
     std::vector<std::pair<std::string, int64_t>> classes;
     int64_t on_error = 0;
     std::string source;                // path as written, empty: starts from nothing
+    struct Digest {
+        std::string sha256;            // of the bytes that the policy starts with, 64 digits
+        uint32_t line = 0;             // where the policy says so
+        bool operator==(const Digest&) const = default;
+    };
+    std::optional<Digest> digest;
     ModelClass shape;
     struct Train {
         std::string label;             // "fault.delta"
@@ -168,6 +174,11 @@ struct Manifest {
 // Canonical JSON text, and back. Errors: Input with the JSON path of what is wrong; unknown keys are refused.
 std::string to_json(const Manifest& manifest);
 Result<Manifest> parse_manifest(const std::string& json);
+
+// Whether `artefact` is the file that the policy says its model starts with; `file` is where it lay, for people. `policy` is the
+// file name of the policy. Errors: Input, with the line of the policy and both digests. No digest in the policy: any will do.
+Result<void> check_digest(const std::string& policy, const std::string& model, const std::optional<ManifestModel::Digest>& digest,
+                          const std::string& file, const std::string& artefact);
 
 // The value of a table's map for these entries, in their order. Errors: Input when there are more than `size`, when an
 // action is not allowed, when the number or range of keys or args does not fit (named by the entry's index and text).

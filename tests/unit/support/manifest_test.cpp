@@ -48,6 +48,7 @@ Manifest sample() {
     x.classes = {{"zero", 0}, {"two", 2}, {"one", 1}};
     x.on_error = 1;
     x.source = "models/next.json";
+    x.digest = {std::string(60, '0') + "beef", 16};
     x.shape = {4, 8, 1024, EngineKind::Forest, 64, 8, 2};
     x.train = ManifestModel::Train{"fault.delta", 1000000000, 20000};
     x.line = 15;
@@ -113,6 +114,8 @@ TEST_CASE("what is wrong in a manifest is told with its path") {
         {"\"outputs\": 2", "\"outputs\": 3", "/models/0/shape/outputs: expected a power of two"},
         {"\"derived\": 8", "\"derived\": 65", "/models/0/shape/derived: expected 0..64"},
         {"\"nodes\": 1024", "\"nodes\": 1000", "/models/0/shape/nodes: expected a power of two"},
+        {"0beef\"", "0BEEF\"", "/models/0/digest/sha256: expected 64 digits 0-9a-f"},
+        {"0beef\"", "beef\"", "/models/0/digest/sha256: expected 64 digits 0-9a-f"},
         {"\"record_size\": 24", "\"record_size\": 23", "/collect/fields/1/offset: the field ends behind its record of 23 bytes"},
         {"\"args\": [\n            8,", "\"args\": [\n            256,", "entry 1 of table 'choose'"},
         {"\"policy\": \"p\"", "\"policy\": \"p\", \"policy\": \"q\"", "the key 'policy' stands twice"},
@@ -135,6 +138,21 @@ TEST_CASE("what is wrong in a manifest is told with its path") {
 TEST_CASE("a manifest cut anywhere is refused, never crashed on") {
     const std::string json = to_json(sample());
     for (size_t n = 0; n + 2 < json.size(); n += 7) CHECK_FALSE(parse_manifest(json.substr(0, n)));
+}
+
+TEST_CASE("a model's file is the one whose digest the policy gives") {
+    const std::string abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";  // sha256sum of "abc", FIPS 180-4
+    CHECK(check_digest("p.rmt", "m", std::nullopt, "m.json", "anything"));
+    CHECK(check_digest("p.rmt", "m", ManifestModel::Digest{abc, 7}, "m.json", "abc"));
+    const auto other = check_digest("p.rmt", "m", ManifestModel::Digest{abc, 7}, "m.json", "");
+    REQUIRE_FALSE(other);
+    CHECK(other.error().kind == ErrorKind::Input);
+    CHECK(other.error().message == "p.rmt:7: model 'm' starts with the file of sha256 " + abc +
+                                       ", but 'm.json' has e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    CHECK_THAT(other.error().hint, ContainsSubstring("write its digest into the policy"));
+    const auto own = check_digest("p.rmt", "m", ManifestModel::Digest{abc, 7}, "m.json", "{\"digest\":\"sha256:" + abc + "\"}");
+    REQUIRE_FALSE(own);
+    CHECK_THAT(own.error().hint, ContainsSubstring("sha256sum FILE"));
 }
 
 TEST_CASE("a table's value has the layout of intf.h") {
