@@ -60,6 +60,7 @@ public:
 
 private:
     std::string infix(const Binary& n, const char* op) const;
+    std::string order(const Binary& n, const char* op) const;
     std::string divided(const Binary& n, const char* op, const char* helper) const;
 
     const Scope& scope_;
@@ -113,6 +114,20 @@ std::string Emit::infix(const Binary& n, const char* op) const {
     return std::string("(") + (both ? "(__s64)" : "") + expr(scope_, *n.left) + " " + op + " " + expr(scope_, *n.right) + ")";
 }
 
+// Whether a number is negative is asked in a way that clang does not make a mask of: see rmt_negative().
+std::string Emit::order(const Binary& n, const char* op) const {
+    const Const *left = std::get_if<Const>(&n.left->node), *right = std::get_if<Const>(&n.right->node);
+    if (!left == !right) return infix(n, op);
+    const bool less = *op == '<', equal = op[1] == '=';
+    const int64_t number = left ? left->value : right->value;
+    const Expr& other = left ? *n.right : *n.left;
+    // x < 0 and x <= -1, or 0 > x and -1 >= x; the opposites are x >= 0 and x > -1, 0 <= x and -1 < x.
+    const bool below = less == !left;
+    const int64_t edge = below == equal ? -1 : 0;
+    if (number != edge || natural(other.type.range) || other.type.range.hi < 0) return infix(n, op);
+    return std::string(below ? "" : "(!") + "rmt_negative(" + bare(expr(scope_, other)) + ")" + (below ? "" : ")");
+}
+
 // BPF v3 divides unsigned only: natural numbers directly, others by magnitude and sign.
 std::string Emit::divided(const Binary& n, const char* op, const char* helper) const {
     const std::string a = expr(scope_, *n.left), b = expr(scope_, *n.right);
@@ -136,10 +151,10 @@ std::string Emit::operator()(const Binary& n) const {
         case BinaryOp::BitXor: return infix(n, "^");
         case BinaryOp::Eq: return infix(n, "==");
         case BinaryOp::Ne: return infix(n, "!=");
-        case BinaryOp::Lt: return infix(n, "<");
-        case BinaryOp::Le: return infix(n, "<=");
-        case BinaryOp::Gt: return infix(n, ">");
-        case BinaryOp::Ge: return infix(n, ">=");
+        case BinaryOp::Lt: return order(n, "<");
+        case BinaryOp::Le: return order(n, "<=");
+        case BinaryOp::Gt: return order(n, ">");
+        case BinaryOp::Ge: return order(n, ">=");
         case BinaryOp::And: return infix(n, "&&");
         case BinaryOp::Or: return infix(n, "||");
         case BinaryOp::Min: return helper("rmt_min");

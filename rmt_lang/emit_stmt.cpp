@@ -117,7 +117,9 @@ std::string Statements::condition(const std::string& subject, const Arm& arm) co
         if (p.lo == p.hi) {
             c += subject + " == " + c_number(p.lo);
         } else {
-            const std::string both = subject + " >= " + c_number(p.lo) + " && " + subject + " <= " + c_number(p.hi);
+            const std::string from = p.lo == 0 ? "!rmt_negative(" + subject + ")" : subject + " >= " + c_number(p.lo);
+            const std::string to = p.hi == -1 ? "rmt_negative(" + subject + ")" : subject + " <= " + c_number(p.hi);
+            const std::string both = from + " && " + to;
             c += arm.patterns.size() > 1 ? "(" + both + ")" : both;
         }
     }

@@ -12,6 +12,7 @@
 #include "verifier_ext/guard.h"
 #include "verifier_ext/rate.h"
 #include "verifier_ext/shape.h"
+#include "verifier_ext/sign_mask.h"
 #include "verifier_ext/sink.h"
 
 namespace rmt::verify {
@@ -74,6 +75,7 @@ Outcome decide(std::span<const uint8_t> bytes, const Manifest& manifest, const V
     const Object& object = decoded.object;
     if (auto r = check_instructions(object)) return *r;
     if (auto r = check_allowed(object, profile, manifest.source)) return *r;
+    if (auto r = check_sign_masks(object, manifest.source)) return *r;
     if (auto r = check_binding(object, profile, manifest)) return *r;
     if (auto r = check_limits(profile, manifest)) return *r;
     if (auto r = check_shape(object, manifest.source)) return *r;

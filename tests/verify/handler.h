@@ -32,6 +32,24 @@ static long step(__u32 i, void *t)
 }
 #endif
 
+/* In assembly, because clang writes them as it likes. Never to be loaded: Linux 6.18 may crash over them. */
+#ifdef FAULT_SIGN_MASK_CALLED
+static __noinline __u64 sign_of(__u64 x)
+{
+	asm volatile("%0 s>>= 63" : "+r"(x));
+	return x;
+}
+static __noinline __u64 mask_by(__u64 sign, __u64 k)
+{
+	asm volatile("%0 &= %1" : "+r"(sign) : "r"(k));
+	return sign;
+}
+#endif
+
+#ifdef FAULT_SIGN_MASK_DATA
+static const volatile __u64 knob = 5;
+#endif
+
 static __noinline int rmt_on_fault(struct task *t, struct rmt_cgroup *cg)
 {
 	__u32 n = 0, zero = 0;
@@ -140,6 +158,33 @@ static __noinline int rmt_on_fault(struct task *t, struct rmt_cgroup *cg)
 #ifdef FAULT_GLOBAL_DATA
 	counter++;
 #endif
+	__u64 x = t->seen;
+
+#if defined(FAULT_SIGN_MASK)
+	asm volatile("%0 s>>= 63; %0 &= 5" : "+r"(x));
+#elif defined(FAULT_SIGN_MASK_REVERSED)
+	asm volatile("r4 = %0; r4 s>>= 63; r4 s>>= 2; r5 = 5; r5 &= r4; %0 += r5" : "+r"(x) :: "r4", "r5");
+#elif defined(FAULT_SIGN_MASK_SPILLED)
+	asm volatile("r4 = %0; r4 s>>= 63; *(u64 *)(r10 - 504) = r4; r4 = 0; r5 = *(u64 *)(r10 - 504); r5 &= 5; %0 += r5"
+		     : "+r"(x) :: "r4", "r5");
+#elif defined(FAULT_SIGN_MASK_CALLED)
+	x += mask_by(sign_of(x), 5);
+#elif defined(FAULT_SIGN_MASK_JOINED) /* the constant comes on one path, the sign on another */
+	asm volatile("r4 = %0; r5 = %0; if r4 s> 7 goto 1f; r4 s>>= 63; r5 = 5; 1: r5 &= r4; %0 += r5" : "+r"(x) :: "r4", "r5");
+#elif defined(FAULT_SIGN_MASK_NARROW)
+	asm volatile("r4 = %0; w4 s>>= 31; r4 &= 5; %0 += r4" : "+r"(x) :: "r4");
+#elif defined(FAULT_SIGN_MASK_COMPARED) /* known to be 5 behind the comparison */
+	asm volatile("r4 = %0; r4 s>>= 63; r5 = %1; if r5 != 5 goto 1f; r4 &= r5; %0 += r4; 1:" : "+r"(x) : "r"(t->seen) : "r4", "r5");
+#elif defined(FAULT_SIGN_MASK_NEGATED)
+	asm volatile("r4 = %0; r4 &= 1; r4 = -r4; r4 &= 5; %0 += r4" : "+r"(x) :: "r4");
+#elif defined(FAULT_SIGN_MASK_DATA) /* read-only data is known to the kernel */
+	asm volatile("r4 = %0; r4 s>>= 63; r4 &= %1; %0 += r4" : "+r"(x) : "r"(knob) : "r4");
+#elif defined(VARIANT_SIGN_MASK) /* with what is not known, as a bit, and as a product; nothing of it is a constant under a mask */
+	asm volatile("r4 = %0; r4 s>>= 63; r5 = %1; r5 &= r4; %0 += r5; r4 >>= 63; r4 &= 5; %0 += r4; r4 = %0; r4 s>>= 62; r4 &= 5; %0 += r4"
+		     : "+r"(x) : "r"(t->seen) : "r4", "r5");
+	asm volatile("r4 = %0; r4 >>= 63; r4 *= 5; %0 += r4" : "+r"(x) :: "r4");
+#endif
+	t->seen = x;
 	t->rec.n = n;
 	return 0;
 }

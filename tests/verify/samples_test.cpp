@@ -26,7 +26,7 @@ TEST_CASE("the sample is accepted, with the bounds that its source shows") {
 }
 
 TEST_CASE("other ways to write the same are accepted") {
-    for (std::string name : {"MODE_BOOL", "MODE_SPILLED", "CLAMP_RETURN", "LOOP_CONSTANT"}) {
+    for (std::string name : {"MODE_BOOL", "MODE_SPILLED", "CLAMP_RETURN", "LOOP_CONSTANT", "SIGN_MASK"}) {
         Verdict verdict = verify::verify(read_sample("variant_" + name), sample_manifest());
         INFO(name << "\n" << to_text(verdict, "sample.rmt"));
         CHECK(verdict.accepted());

@@ -9,6 +9,16 @@
 #define RMT_S64_MIN (-RMT_S64_MAX - 1)
 #define RMT_PAGE_MAX ((1ll << 52) - 1)
 
+/* x < 0, as a bit that clang knows nothing of: of `x < 0 ? 5 : 0` it would make (x s>> 63) & 5, over which Linux 6.18 may crash
+ * while it verifies (maybe_fork_scalars); the RMT verifier refuses such a program (V0109). */
+static __always_inline bool rmt_negative(__s64 x)
+{
+	__u64 bit = (__u64)x >> 63;
+
+	asm("" : "+r"(bit));
+	return bit != 0;
+}
+
 static __always_inline __s64 rmt_min(__s64 a, __s64 b)
 {
 	return a < b ? a : b;
