@@ -133,11 +133,16 @@ struct AstModelOutput {
 };
 struct AstModelOnError { AstExpr answer; bool operator==(const AstModelOnError&) const = default; };
 struct AstModelEvery { AstExpr events; bool operator==(const AstModelEvery&) const = default; };
+struct AstRatio { AstExpr of; std::optional<AstExpr> by; bool operator==(const AstRatio&) const = default; };  // 16, 1/64
 struct AstModelTrain {            // train background from mm.fault label fault.delta every 1s window 20000;
     AstName how;                  // background, online
+    std::optional<AstName> learner;  // train online linear from mm.fault label fault.delta rate 1/64 scale (16, 1) after 32;
     AstName event;
     AstExpr label;
     std::optional<AstExpr> every, window;
+    std::optional<AstRatio> rate;
+    std::vector<AstRatio> scale;  // one for all inputs, or one for each
+    std::optional<AstExpr> after;
     bool operator==(const AstModelTrain&) const = default;
 };
 struct AstModelItem {

@@ -144,8 +144,14 @@ public:
     void operator()(const AstModelOnError& m) { line("on_error " + dump(m.answer)); }
     void operator()(const AstModelEvery& m) { line("every " + dump(m.events) + " events"); }
     void operator()(const AstModelTrain& m) {
-        line(fmt::format("train {} from {} label {}{}{}", m.how.text, m.event.text, dump(m.label),
-                         m.every ? " every " + dump(*m.every) : "", m.window ? " window " + dump(*m.window) : ""));
+        const auto ratio = [](const AstRatio& r) { return dump(r.of) + (r.by ? "/" + dump(*r.by) : ""); };
+        std::string more;
+        if (m.every) more += " every " + dump(*m.every);
+        if (m.window) more += " window " + dump(*m.window);
+        if (m.rate) more += " rate " + ratio(*m.rate);
+        for (size_t i = 0; i < m.scale.size(); i++) more += (i ? " " : " scale ") + ratio(m.scale[i]);
+        if (m.after) more += " after " + dump(*m.after);
+        line(fmt::format("train {}{} from {} label {}{}", m.how.text, m.learner ? " " + m.learner->text : "", m.event.text, dump(m.label), more));
     }
 
     // items of a policy

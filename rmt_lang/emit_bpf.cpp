@@ -74,7 +74,7 @@ void Program::knobs() {
     }
     for (const Handler& h : ir_.handlers) define(h.event == Event::Fault ? "HAS_FAULT" : "HAS_OUTCOME");
     if (emit::find_collect(ir_)) define("HAS_COLLECT");
-    if (std::any_of(ir_.models.begin(), ir_.models.end(), [](const Model& m) { return m.train.has_value(); })) define("HAS_TRAIN");
+    if (std::any_of(ir_.models.begin(), ir_.models.end(), [](const Model& m) { return m.train && !m.train->online; })) define("HAS_TRAIN");
     for (const Field& f : ir_.fields) define("USES_" + upper(f.name));
     out_.line("#include \"rmt/common.bpf.h\"");
     out_.blank();
@@ -115,17 +115,27 @@ std::string model_macro(const Model& m, size_t index) {
            number(c.outputs) + ");";
 }
 
+std::string online_macro(const Model& m) {
+    const Model::Online& o = *m.train->online;
+    std::string text = "RMT_ONLINE(" + m.name + ", " + online_kind_name(o.kind) + ", " + number(o.after) + ", " + number(o.rate_bits) + ", " + number(m.inputs.size());
+    for (const int32_t bits : o.scale_bits) text += ", " + std::to_string(bits);
+    return text + ");";
+}
+
 // The answer is one function, whatever the number of calls; what packs the inputs is inline, as BPF passes only five.
 void Program::model(const Model& m, size_t index) {
     out_.at(line_of(m.span));
-    out_.line(model_macro(m, index));
+    out_.line(emit::is_online(m) ? online_macro(m) : model_macro(m, index));
     out_.own();
     out_.blank();
     out_.line("static __noinline __s64 rmt_answer_" + m.name + "(struct rmt_event *ev, struct rmt_task_state *st)");
     out_.open("");
-    out_.line("__s64 answer = 0;");
+    if (emit::is_online(m))
+        out_.line("__s64 answer = rmt_predict_" + m.name + "(st->" + emit::inputs_name(m) + ");");
+    else
+        out_.line("__s64 answer = 0;");
     out_.blank();
-    out_.open("if (rmt_infer_model_" + m.name + "(st->" + emit::inputs_name(m) + ", &answer))");
+    out_.open(emit::is_online(m) ? "if (answer == RMT_ONLINE_NONE)" : "if (rmt_infer_model_" + m.name + "(st->" + emit::inputs_name(m) + ", &answer))");
     out_.line("rmt_count(ev, RMT_STAT_ON_ERROR, 1);");
     out_.line("return " + c_number(m.on_error) + ";");
     out_.close();
@@ -290,6 +300,10 @@ void Program::train(const Handler& h, const Scope& scope) {
         const std::string to = "st->" + emit::inputs_name(m);
         for (size_t k = 0; k < m.inputs.size(); k++)
             out_.line(to + "[" + number(k) + "] = " + emit::bare(emit::stored(scope, m.inputs[k].value, Scalar::I32)) + ";");
+        if (m.train->online) {
+            out_.line("rmt_step_" + m.name + "(" + to + ", " + emit::stored(scope, m.train->label, Scalar::I32) + ");");
+            continue;
+        }
         out_.line("rmt_train_out(ev, " + number(i) + ", " + to + ", " + number(m.inputs.size()) + ", " +
                   emit::stored(scope, m.train->label, Scalar::I32) + ");");
     }

@@ -48,6 +48,7 @@ void body(CWriter& out, const Source& source, const Scope& scope, const ir::Body
 
 // A model's inputs live in the task's state, 16 slots as the engine takes them: those without an input stay zero, and
 // neither the stack nor a pointer into it is needed.
+inline bool is_online(const ir::Model& model) { return model.train && model.train->online; }
 inline std::string inputs_name(const ir::Model& model) { return "rmt_in_" + model.name; }
 
 // Members of a C struct with natural alignment and every gap named, so that no byte is left uninitialised.

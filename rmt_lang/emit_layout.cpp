@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Structs of the generated program whose layout user space must know: collected records and the state per task. Gaps
 // are members and the size is asserted in the generated C, so that this file and the compiler cannot disagree.
+#include "bpf/include/rmt/learn_layout.h"
 #include "rmt_lang/emit.h"
 #include "rmt_lang/emit_internal.h"
 
@@ -102,7 +103,10 @@ Layout state_layout(const Ir& ir) {
     const std::vector<std::string> carried = carried_variables(ir);
     for (const std::string& v : carried) variables += " __s64 " + v + ";";
     if (!carried.empty()) b.add({"struct {" + variables + " }", "", static_cast<uint32_t>(8 * carried.size()), 8}, "rmt_var");
-    for (const Model& m : ir.models) b.add({"__s32", "[" + std::to_string(m.shape.vector_size()) + "]", 4 * m.shape.vector_size(), 4}, inputs_name(m));
+    for (const Model& m : ir.models) {
+        const uint32_t slots = is_online(m) ? RMT_LEARN_INPUTS : m.shape.vector_size();
+        b.add({"__s32", "[" + std::to_string(slots) + "]", 4 * slots, 4}, inputs_name(m));
+    }
     const Collect* collect = find_collect(ir);
     if (collect) {
         const uint32_t size = collect_layout(ir, *collect).size;

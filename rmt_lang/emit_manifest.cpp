@@ -101,7 +101,11 @@ private:
         m.source = x.source;
         if (!x.sha256.empty()) m.digest = ManifestModel::Digest{x.sha256, line_of(x.sha256_span)};
         m.shape = x.shape;
-        if (x.train) m.train = ManifestModel::Train{x.train->label_name, x.train->every_ns, x.train->window};
+        if (x.train && x.train->online) {
+            const Model::Online& o = *x.train->online;
+            m.online = ManifestModel::Online{o.kind, x.train->label_name, o.rate_bits, o.scale_bits, o.after};
+        }
+        if (x.train && !x.train->online) m.train = ManifestModel::Train{x.train->label_name, x.train->every_ns, x.train->window};
         m.line = line_of(x.span);
         return m;
     }

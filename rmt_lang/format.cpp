@@ -182,8 +182,15 @@ public:
     void operator()(const AstModelOnError& m) { line(fmt::format("on_error {};", format(m.answer)), place_); }
     void operator()(const AstModelEvery& m) { line(fmt::format("every {} events;", format(m.events)), place_); }
     void operator()(const AstModelTrain& m) {
-        line(fmt::format("train {} from {} label {}{}{};", m.how.text, m.event.text, format(m.label), m.every ? " every " + format(*m.every) : "",
-                         m.window ? " window " + format(*m.window) : ""), place_);
+        const auto ratio = [](const AstRatio& r) { return format(r.of) + (r.by ? "/" + format(*r.by) : ""); };
+        std::string more, scales;
+        if (m.every) more += " every " + format(*m.every);
+        if (m.window) more += " window " + format(*m.window);
+        if (m.rate) more += " rate " + ratio(*m.rate);
+        for (const AstRatio& r : m.scale) scales += (scales.empty() ? "" : ", ") + ratio(r);
+        if (!m.scale.empty()) more += m.scale.size() == 1 ? " scale " + scales : " scale (" + scales + ")";
+        if (m.after) more += " after " + format(*m.after);
+        line(fmt::format("train {}{} from {} label {}{};", m.how.text, m.learner ? " " + m.learner->text : "", m.event.text, format(m.label), more), place_);
     }
     void operator()(const AstDsq& i) { line(fmt::format("dsq {} {{ {}}}", i.name.text, i.order.text.empty() ? "" : fmt::format("order {}; ", i.order.text)), place_); }
     void operator()(const AstAction& i) {

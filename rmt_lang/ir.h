@@ -269,6 +269,13 @@ struct Model {
     std::vector<std::pair<std::string, int64_t>> classes;  // of Class
     int64_t on_error = 0;     // within output_range
     ModelClass shape;
+    struct Online {           // a step in the kernel instead of a sample; what the inputs are divided by
+        OnlineKind kind = OnlineKind::Linear;
+        uint32_t rate_bits = 0;  // 4..12: a rate of 1/2^rate_bits
+        std::vector<int32_t> scale_bits;  // one for each input, -8..22: divided by 2^scale_bits
+        uint32_t after = 0;   // steps before there is an answer, at least 1
+        bool operator==(const Online&) const = default;
+    };
     struct Train {            // background training: a sample at the very start of the handler of `event`
         Event event = Event::Fault;
         Expr label;
@@ -276,6 +283,7 @@ struct Model {
         uint64_t every_ns = 0;
         uint32_t window = 0;  // samples
         Span span;
+        std::optional<Online> online;  // then every_ns and window are 0
         bool operator==(const Train&) const = default;
     };
     std::optional<Train> train;

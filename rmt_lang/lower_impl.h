@@ -154,8 +154,15 @@ private:
     void model_inputs(const AstModelInput& input, bool trains, ir::Model& out);
     void model_on_error(const AstModelOnError& on_error, ir::Model& out);
     void model_train(const AstModelTrain& train, Span span, ir::Model& out);
+    bool train_from(const AstModelTrain& train, Span span, ir::Model::Train& out);
+    bool train_background(const AstModelTrain& train, Span span, ir::Model::Train& out);
     void model_digest(const AstExpr& digest, ir::Model& out);
     const Names* names_of(const ir::Model& model);
+
+    // ---- lower_online.cpp
+    bool train_online(const AstModelTrain& train, const ir::Model& model, ir::Model::Train& out);
+    std::optional<int32_t> power_of_two(const AstRatio& ratio, const std::string& what, int32_t lowest, int32_t highest, const char* example);
+    std::optional<std::vector<int32_t>> online_scales(const AstModelTrain& train, const ir::Model& model);
 
     // ---- lower_limit.cpp
     void lower_limit(const AstLimit& limit);

@@ -140,12 +140,8 @@ void Lowerer::model_on_error(const AstModelOnError& on_error, ir::Model& out) {
     out.on_error = c->value;
 }
 
-void Lowerer::model_train(const AstModelTrain& train, Span span, ir::Model& out) {
-    if (train.how.text == "online") return unsupported(train.how.span, "online training", "write `train background`");
-    if (train.how.text != "background") {
-        error("E0507", train.how.span, fmt::format("'{}' is not a way of training", train.how.text), "", "write `train background from mm.fault label FIELD every 1s window 20000`");
-        return;
-    }
+// Event and label, of both ways of training.
+bool Lowerer::train_from(const AstModelTrain& train, Span span, ir::Model::Train& out) {
     const EventProfile* event = find_event(*domain_, train.event.text);
     if (!event) {
         std::vector<std::string> known;
@@ -153,40 +149,62 @@ void Lowerer::model_train(const AstModelTrain& train, Span span, ir::Model& out)
         const std::string near = closest(train.event.text, known);
         error("E0206", train.event.span, fmt::format("domain '{}' has no event '{}'", domain_->name, train.event.text),
               near.empty() ? "" : fmt::format("did you mean '{}'?", near), fmt::format("events: {}", fmt::join(known, ", ")));
-        return;
+        return false;
     }
     if (!items_seen_.contains("on " + event->name)) {
         error("E0507", train.event.span, fmt::format("the policy has no handler for '{}'", event->name), "", fmt::format("write `on {} {{ ... }}`", event->name));
-        return;
+        return false;
     }
     auto label = expr(train.label);
-    ir::Model::Train t;
-    t.event = event->event;
-    t.label_name = text(train.label.span);
-    t.span = span;
-    bool ok = label.has_value();
-    if (label && !std::holds_alternative<ir::FieldRef>(label->expr.node)) {
+    if (!label) return false;
+    out.event = event->event;
+    out.label_name = text(train.label.span);
+    out.span = span;
+    if (!std::holds_alternative<ir::FieldRef>(label->expr.node)) {
         error("E0507", train.label.span, "a label is a field of the event", "", fmt::format("`rmt-load explain fields {}` lists them", domain_->name));
-        ok = false;
-    } else if (label && (label->expr.type.unit == Unit::Page || label->expr.type.scalar == Scalar::U64 || label->expr.type.scalar == Scalar::Ns)) {
-        error("E0507", train.label.span, fmt::format("'{}' is {}, a label has 32 bits with a sign", t.label_name, ir::scalar_name(label->expr.type.scalar)));
-        ok = false;
+        return false;
+    }
+    if (label->expr.type.unit == Unit::Page || label->expr.type.scalar == Scalar::U64 || label->expr.type.scalar == Scalar::Ns) {
+        error("E0507", train.label.span, fmt::format("'{}' is {}, a label has 32 bits with a sign", out.label_name, ir::scalar_name(label->expr.type.scalar)));
+        return false;
+    }
+    out.label = std::move(label->expr);
+    return true;
+}
+
+bool Lowerer::train_background(const AstModelTrain& train, Span span, ir::Model::Train& out) {
+    const AstExpr* other = train.rate ? &train.rate->of : !train.scale.empty() ? &train.scale[0].of : train.after ? &*train.after : nullptr;
+    if (other) {
+        error("E0507", other->span, "'rate', 'scale' and 'after' are of `train online`", "", "leave them out: the agent trains trees");
+        return false;
     }
     if (!train.every || !train.window) {
         error("E0507", span, fmt::format("training without '{}'", train.every ? "window" : "every"), "", "write every TIME window SAMPLES, for example every 1s window 20000");
-        return;
+        return false;
     }
     const auto every = time_constant(*train.every, "the interval of training", "E0507");
     const auto window = plain_constant(*train.window, "the window of training", kMinWindow, kMaxWindow, "E0507");
     if (every && *every < static_cast<uint64_t>(kMinEveryNs)) {
         error("E0507", train.every->span, "a model is not trained more often than every 10ms");
+        return false;
+    }
+    if (!every || !window) return false;
+    out.every_ns = *every;
+    out.window = static_cast<uint32_t>(*window);
+    return true;
+}
+
+void Lowerer::model_train(const AstModelTrain& train, Span span, ir::Model& out) {
+    const bool online = train.how.text == "online";
+    if (!online && train.how.text != "background") {
+        error("E0507", train.how.span, fmt::format("'{}' is not a way of training", train.how.text), "",
+              "write `train background from mm.fault label FIELD every 1s window 20000`, or `train online linear from mm.fault label FIELD`");
         return;
     }
-    if (!ok || !every || !window) return;
-    t.label = std::move(label->expr);
-    t.every_ns = *every;
-    t.window = static_cast<uint32_t>(*window);
-    out.train = std::move(t);
+    ir::Model::Train t;
+    const bool known = train_from(train, span, t);
+    const bool good = online ? train_online(train, out, t) : train_background(train, span, t);
+    if (known && good) out.train = std::move(t);
 }
 
 void Lowerer::model_digest(const AstExpr& digest, ir::Model& out) {
@@ -227,7 +245,9 @@ void Lowerer::lower_model(const AstModel& ast) {
     const auto* train = find_item<AstModelTrain>(ast, &span);
     if (train) model_train(*train, span, m);
     const auto* source = find_item<AstModelSource>(ast, &span);
-    if (source) {
+    if (source && train && train->how.text == "online") {
+        error("E0509", span, "a model that learns online has no source", "", "it starts from nothing at each load; leave `source` out");
+    } else if (source) {
         if (const auto path = string_constant(source->path, "the source of a model")) m.source = *path;
         if (m.source.empty() && diagnostics_.error_count() == errors) error("E0501", span, "the path of the source is empty", "", "leave `source` out to start from nothing");
         if (source->sha256) model_digest(*source->sha256, m);
@@ -238,7 +258,7 @@ void Lowerer::lower_model(const AstModel& ast) {
     if (!input) missing("input", "write input (FIELD, STATE[0], ...);");
     if (!output) missing("output", "write output value i32 in LO..HI; or output class { NAME = N, ... };");
     if (!on_error) missing("on_error", "write on_error ANSWER; it is the answer while there is no model, or when it cannot be asked");
-    if (!source && !train) missing("source", "write source \"FILE\"; or train background ...; to start from nothing");
+    if (!source && !train) missing("source", "write source \"FILE\"; or train background ...; or train online ...; to start from nothing");
     symbols_[ast.name.text].valid = diagnostics_.error_count() == errors;
     out_.models.push_back(std::move(m));
 }

@@ -117,6 +117,8 @@ private:
     AstModelItem model_item();
     AstModelOutput model_output();
     AstModelTrain model_train();
+    AstRatio ratio();
+    std::vector<AstRatio> scales();
     AstAction action();
     AstTable table();
     void table_part(AstTable& table);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Items of a policy: limit, state, model, dsq, action, table, test.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "rmt_lang/parser_impl.h"
@@ -9,6 +11,7 @@ namespace rmt::lang {
 namespace {
 
 const std::vector<std::string> kModelItems{"source", "input", "output", "on_error", "every", "train"};
+const std::vector<std::string> kTrainWords{"every", "window", "rate", "scale", "after"};
 const std::vector<std::string> kTableParts{"key", "actions", "default", "size", "entries"};
 
 }  // namespace
@@ -162,17 +165,43 @@ AstModelOutput Parser::model_output() {
 }
 
 AstModelTrain Parser::model_train() {
-    AstName how = name("'background'");
-    expect_word("from", fmt::format("and an event after 'train {}'", how.text));
+    AstName how = name("'background' or 'online'");
+    std::optional<AstName> learner;
+    if (how.text == "online" && !at_word("from")) learner = name("'linear' or 'mlp'");
+    expect_word("from", fmt::format("and an event after 'train {}'", learner ? how.text + " " + learner->text : how.text));
     AstName event = name("the name of an event", true);
     expect_word("label", "and a field after the event");
-    AstModelTrain out{std::move(how), std::move(event), expr(), {}, {}};
-    while (at_word("every") || at_word("window")) {
+    AstModelTrain out{std::move(how), std::move(learner), std::move(event), expr(), {}, {}, {}, {}, {}};
+    while (std::any_of(kTrainWords.begin(), kTrainWords.end(), [&](const std::string& word) { return at_word(word.c_str()); })) {
         const Token word = take();
-        std::optional<AstExpr>& slot = word.text == "every" ? out.every : out.window;
-        if (slot) fail("E0113", word.span, fmt::format("'{}' is given twice", word.text));
-        slot = expr();
+        const bool again = word.text == "every" ? out.every.has_value() : word.text == "window" ? out.window.has_value() : word.text == "rate" ? out.rate.has_value()
+                         : word.text == "after" ? out.after.has_value() : !out.scale.empty();
+        if (again) fail("E0113", word.span, fmt::format("'{}' is given twice", word.text));
+        if (word.text == "every") out.every = expr();
+        if (word.text == "window") out.window = expr();
+        if (word.text == "after") out.after = expr();
+        if (word.text == "rate") out.rate = ratio();
+        if (word.text == "scale") out.scale = scales();
     }
+    return out;
+}
+
+// 16 or 1/64; unlike an expression, what it is made of matters.
+AstRatio Parser::ratio() {
+    AstRatio out{primary(), {}};
+    if (accept(Tok::Slash)) out.by = primary();
+    return out;
+}
+
+std::vector<AstRatio> Parser::scales() {
+    std::vector<AstRatio> out;
+    if (!accept(Tok::LParen)) {
+        out.push_back(ratio());
+        return out;
+    }
+    do out.push_back(ratio());
+    while (accept(Tok::Comma));
+    expect(Tok::RParen, "',' or ')'");
     return out;
 }
 

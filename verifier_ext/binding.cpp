@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "bpf/include/rmt/learn_layout.h"
 #include "bpf/include/rmt/model_layout.h"
 #include "bpf/include/rmt/net_layout.h"
 
@@ -68,9 +69,16 @@ std::optional<Rejected> check_map(const MapDef& map, const Profile& profile, con
         if (map.value_size != size || map.max_entries != RMT_NET_SLOTS)
             return reject("V0005", fmt::format("map '{}' has {} values of {} bytes, expected {} of {}", map.name, map.max_entries, map.value_size, RMT_NET_SLOTS, size), model->line, manifest);
     }
+    if (auto name = suffix("rmt_online_"); !name.empty()) {
+        const ManifestModel* model = manifest.find_model(name);
+        if (!model || !model->online) return reject("V0004", fmt::format("map '{}' belongs to no model that learns online", map.name), 0, manifest);
+        const size_t size = model->online->kind == OnlineKind::Linear ? sizeof(rmt_learn_linear) : sizeof(rmt_learn_mlp);
+        if (map.value_size != size || map.max_entries != 1)
+            return reject("V0005", fmt::format("map '{}' has {} values of {} bytes, expected 1 of {}", map.name, map.max_entries, map.value_size, size), model->line, manifest);
+    }
     if (auto name = suffix("rmt_model_"); !name.empty()) {
         const ManifestModel* model = manifest.find_model(name);
-        if (!model) return reject("V0004", fmt::format("map '{}' belongs to no model of the policy", map.name), 0, manifest);
+        if (!model || model->online) return reject("V0004", fmt::format("map '{}' belongs to no model of the policy", map.name), 0, manifest);
         const ModelClass& c = model->shape;
         static constexpr uint32_t kKinds[] = {RMT_MODEL_TREE, RMT_MODEL_FOREST, RMT_MODEL_OBLIVIOUS};
         if (c.kind == EngineKind::Net)
@@ -93,7 +101,7 @@ std::optional<Rejected> check_binding(const Object& object, const Profile& profi
         if (object.find_map("rmt_table_" + table.name) < 0)
             return reject("V0008", fmt::format("table '{}' of the policy is not in the object", table.name), table.line, manifest);
     for (const ManifestModel& model : manifest.models)
-        if (object.find_map("rmt_model_" + model.name) < 0)
+        if (object.find_map((model.online ? "rmt_online_" : "rmt_model_") + model.name) < 0)
             return reject("V0008", fmt::format("model '{}' of the policy is not in the object", model.name), model.line, manifest);
     for (const std::string& name : {profile.sink_map, profile.control_map})
         if (object.find_map(name) < 0) return reject("V0003", fmt::format("the object has no map '{}'", name), 0, manifest);

@@ -21,7 +21,7 @@ Profile make_mm() {
         {"fexit/filemap_fault"}, {"fexit/handle_mm_fault"}, {"syscall", true},
     };
     // Helpers of constant time, and what they write. Times: facts measured with BPF_PROG_TEST_RUN on Linux 6.18, warm.
-    const std::vector<std::string> looked_up = {"rmt_ctl", "rmt_scope", "rmt_tags", "rmt_slots", "rmt_table_*", "rmt_hits_*", "rmt_model_*", "rmt_act_*"};
+    const std::vector<std::string> looked_up = {"rmt_ctl", "rmt_scope", "rmt_tags", "rmt_slots", "rmt_table_*", "rmt_hits_*", "rmt_model_*", "rmt_act_*", "rmt_online_*"};
     p.helpers = {
         {BPF_FUNC_map_lookup_elem, {"bpf_map_lookup_elem", {}, 2.0, 1, looked_up}},
         {BPF_FUNC_probe_read_kernel, {"bpf_probe_read_kernel", {1, 2}, 6.0}},
@@ -53,6 +53,7 @@ Profile make_mm() {
         {"rmt_hits_*", BPF_MAP_TYPE_PERCPU_ARRAY, 0, 8},
         {"rmt_model_*", BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_ARRAY},
         {"rmt_act_*", BPF_MAP_TYPE_PERCPU_ARRAY},
+        {"rmt_online_*", BPF_MAP_TYPE_PERCPU_ARRAY},
     };
     p.data = {".rodata", ".rodata.*"};
     p.sink_map = "rmt_actions", p.sink_function = "rmt_emit";

@@ -10,6 +10,7 @@
 #include "verifier_ext/binding.h"
 #include "verifier_ext/cost.h"
 #include "verifier_ext/guard.h"
+#include "verifier_ext/learner.h"
 #include "verifier_ext/rate.h"
 #include "verifier_ext/shape.h"
 #include "verifier_ext/sign_mask.h"
@@ -97,7 +98,7 @@ Outcome decide(std::span<const uint8_t> bytes, const Manifest& manifest, const V
     if (auto r = check_sink_range(object, profile, manifest, limit, sink, sites, facts.max_pages)) return *r;
     if (auto r = check_rate(object, profile, manifest, sink, sites, rate)) return *r;
     if (auto r = check_guard(object, profile, manifest, sink, sites)) return *r;
-    for (auto check : {check_guarded, check_bucket, check_mode}) {
+    for (auto check : {check_guarded, check_bucket, check_mode, check_learners}) {
         FlowEnd end = check(object, profile, manifest);
         if (end.rejected) return *end.rejected;
         if (end.undecided) return *end.undecided;

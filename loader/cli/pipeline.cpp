@@ -68,7 +68,7 @@ Result<lang::CheckedIr> with_room(const lang::CheckedIr& checked, const std::map
     lang::Ir ir = checked.ir();
     for (lang::ir::Model& model : ir.models) {
         const auto it = artefacts.find(model.name);
-        if (it == artefacts.end()) continue;
+        if (it == artefacts.end() || (model.train && model.train->online)) continue;  // lower_models() says why not
         RMT_TRY(const models::Model artefact, models::parse_model(it->second));
         RMT_TRY(const ModelClass needed, models::smallest_class(artefact));
         if (!model.train) {
@@ -166,11 +166,13 @@ Result<std::vector<load::ModelValue>> lower_models(const Package& package) {
     for (const ManifestModel& declared : package.manifest.models) {
         const auto it = package.models.find(declared.name);
         if (it == package.models.end()) {
-            if (!declared.train)
+            if (!declared.train && !declared.online)
                 return fail(ErrorKind::Input, "model '" + declared.name + "' has neither a file nor background training",
                             "--model " + declared.name + "=FILE, or `train background ...` in the policy");
             continue;
         }
+        if (declared.online)
+            return fail(ErrorKind::Unsupported, "model '" + declared.name + "' learns online, so it takes no file", "leave --model out, or write `source` in place of `train online`");
         RMT_TRY(const models::Model model, models::parse_model(it->second));
         RMT_CHECK(models::check_against_policy(model, declared));
         RMT_TRY(std::vector<uint8_t> value, models::lower_model(model, declared.shape, 1));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "bpf/include/rmt/learn_layout.h"
 #include "bpf/include/rmt/model_layout.h"
 #include "bpf/include/rmt/net_layout.h"
 #include "rmt_lang/support/json_reader.h"
@@ -16,6 +17,7 @@ namespace {
 using Names = std::vector<std::pair<std::string, int64_t>>;
 
 const std::vector<std::string> kMatchKinds = {"exact", "range", "prefix"};
+const std::vector<std::string> kOnlineKinds = {"linear", "mlp"};
 const std::vector<std::string> kEngineKinds = {"tree", "forest", "oblivious", "net"};
 
 // ---- writing ----------------------------------------------------------------------------------------------------------
@@ -108,8 +110,12 @@ Json write_model(const ManifestModel& x) {
               {"source", x.source},
               {"inputs", inputs},
               {"output", output},
-              {"on_error", x.on_error},
-              {"shape", write_shape(x.shape)}};
+              {"on_error", x.on_error}};
+    if (x.online)
+        j["online"] = {{"kind", online_kind_name(x.online->kind)}, {"label", x.online->label}, {"rate_bits", x.online->rate_bits},
+                       {"scale_bits", x.online->scale_bits}, {"after", x.online->after}};
+    else
+        j["shape"] = write_shape(x.shape);
     if (x.digest) j["digest"] = {{"sha256", x.digest->sha256}, {"line", x.digest->line}};
     if (x.train) j["train"] = {{"label", x.train->label}, {"every_ns", x.train->every_ns}, {"window", x.train->window}};
     return j;
@@ -280,6 +286,22 @@ ModelClass read_shape(JsonReader r) {
     return shape;
 }
 
+ManifestModel::Online read_online(JsonReader& model, size_t inputs) {
+    JsonReader r = model.object("online");
+    ManifestModel::Online online;
+    online.kind = r.one_of("kind", kOnlineKinds) == kOnlineKinds[0] ? OnlineKind::Linear : OnlineKind::Mlp;
+    online.label = r.text("label");
+    online.rate_bits = r.natural32("rate_bits", RMT_LEARN_RATE_MIN, RMT_LEARN_RATE_MAX);
+    for (const int64_t bits : r.integers("scale_bits")) {
+        if (bits < RMT_LEARN_SCALE_MIN || bits > RMT_LEARN_SCALE_MAX) r.fail_at("scale_bits", "expected numbers of -8..22");
+        online.scale_bits.push_back(static_cast<int32_t>(bits));
+    }
+    if (inputs > RMT_LEARN_INPUTS || online.scale_bits.size() != inputs) r.fail_at("scale_bits", "expected one number for each input, at most 8");
+    online.after = r.natural32("after", 1, RMT_LEARN_AFTER_MAX);
+    r.finish();
+    return online;
+}
+
 ManifestModel read_model(JsonReader& r) {
     ManifestModel x;
     x.name = r.text("name");
@@ -306,6 +328,11 @@ ManifestModel read_model(JsonReader& r) {
     x.classes = read_names(out, "classes");
     out.finish();
     x.on_error = r.integer("on_error");
+    if (r.has("online")) {
+        x.online = read_online(r, x.inputs.size());
+        r.finish();
+        return x;
+    }
     x.shape = read_shape(r.object("shape"));
     if (r.has("train")) {
         JsonReader t = r.object("train");
@@ -351,6 +378,8 @@ const ManifestTable* Manifest::find_table(const std::string& name) const {
         if (t.name == name) return &t;
     return nullptr;
 }
+
+const char* online_kind_name(OnlineKind kind) { return kOnlineKinds.at(static_cast<size_t>(kind)).c_str(); }
 
 const char* engine_kind_name(EngineKind kind) { return kEngineKinds.at(static_cast<size_t>(kind)).c_str(); }
 

@@ -110,6 +110,8 @@ struct ModelClass {
     uint32_t vector_size() const { return kind == EngineKind::Net ? net.inputs : slots; }  // of what the engine is handed
 };
 
+enum class OnlineKind { Linear, Mlp };  // which learner of bpf/include/rmt/learn.bpf.h
+
 struct ManifestModel {
     std::string name;
     std::vector<std::string> inputs;   // "deltas[0]"
@@ -126,7 +128,16 @@ struct ManifestModel {
         bool operator==(const Digest&) const = default;
     };
     std::optional<Digest> digest;
-    ModelClass shape;
+    ModelClass shape;                  // says nothing of one that learns in the kernel
+    struct Online {                    // learns in the kernel: map rmt_online_<name>, and no other
+        OnlineKind kind = OnlineKind::Linear;
+        std::string label;             // "fault.delta"
+        uint32_t rate_bits = 0;        // 4..12: a rate of 1/2^rate_bits
+        std::vector<int32_t> scale_bits;  // of each input: divided by 2^scale_bits, -8..22
+        uint32_t after = 0;            // steps before there is an answer
+        bool operator==(const Online&) const = default;
+    };
+    std::optional<Online> online;      // then there is no `train`
     struct Train {
         std::string label;             // "fault.delta"
         uint64_t every_ns = 0;
@@ -139,6 +150,7 @@ struct ManifestModel {
 };
 
 const char* engine_kind_name(EngineKind kind);  // "tree", as in the manifest
+const char* online_kind_name(OnlineKind kind);  // "linear"
 
 struct ManifestField {
     std::string name;

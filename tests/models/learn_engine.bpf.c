@@ -12,7 +12,7 @@ extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
 #include "rmt/learn.bpf.h"
 
 #define ROW_COUNT 4096 /* learn_test.cpp has the same */
-#define RATE 6
+static const struct rmt_learn_setup setup = { 6, RMT_LEARN_INPUTS, {} };
 
 struct row {
 	__s32 x[RMT_LEARN_INPUTS];
@@ -30,8 +30,8 @@ int linear(void *ctx)
 	int i;
 
 	bpf_for(i, 0, ROW_COUNT) {
-		rmt_learn_linear_step(&learner.linear[0], row[i].x, row[i].label, RATE, 1);
-		rmt_learn_linear_step(&learner.linear[1], row[i].x, row[i].label, RATE, 0);
+		rmt_learn_linear_step(&learner.linear[0], row[i].x, row[i].label, setup, 1);
+		rmt_learn_linear_step(&learner.linear[1], row[i].x, row[i].label, setup, 0);
 	}
 	return 0;
 }
@@ -42,8 +42,8 @@ int mlp(void *ctx)
 	int i;
 
 	bpf_for(i, 0, ROW_COUNT) {
-		rmt_learn_mlp_step(&learner.mlp[0], row[i].x, row[i].label, RATE, 1);
-		rmt_learn_mlp_step(&learner.mlp[1], row[i].x, row[i].label, RATE, 0);
+		rmt_learn_mlp_step(&learner.mlp[0], row[i].x, row[i].label, setup, 1);
+		rmt_learn_mlp_step(&learner.mlp[1], row[i].x, row[i].label, setup, 0);
 	}
 	return 0;
 }

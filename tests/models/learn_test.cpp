@@ -11,7 +11,7 @@
 #include <random>
 #include <vector>
 
-// The structs of the engine's header, whose functions C++ need not see.
+// The engine's header itself: C++ only needs its structs.
 #define rmt_engine_inline static inline
 #define rmt_engine_unroll
 #define rmt_engine_for(i, end) for (i = 0; i < (end); i++)
@@ -22,7 +22,7 @@
 namespace {
 
 constexpr size_t kRows = 4096;
-constexpr uint32_t kRate = 6;
+constexpr rmt_learn_setup kSetup = {6, RMT_LEARN_INPUTS, {}};
 
 struct Row {
     int32_t x[RMT_LEARN_INPUTS];
@@ -87,7 +87,7 @@ void fill(Row* rows, std::mt19937_64& random, bool bent) {
 
 template <class L>
 double mean_square(const L& learner) {
-    return static_cast<double>(learner.squares) / static_cast<double>(learner.steps);
+    return static_cast<double>(learner.score.squares) / static_cast<double>(learner.score.steps);
 }
 
 }  // namespace
@@ -101,10 +101,10 @@ TEST_CASE("learning: a linear model converges to less than a unit, in the kernel
     fill(kernel.rows, random, false);
     for (int pass = 0; pass < 8; pass++) {
         for (auto* both : {kernel.learners->linear, native.linear})
-            for (int k = 0; k < 2; k++) both[k].steps = both[k].squares = 0;
+            for (int k = 0; k < 2; k++) both[k].score.steps = both[k].score.squares = 0;
         REQUIRE(kernel.run("linear") == 0);
         for (size_t r = 0; r < kRows; r++)
-            for (int k = 0; k < 2; k++) rmt_native_learn_linear(&native.linear[k], kernel.rows[r].x, kernel.rows[r].label, kRate, k == 0);
+            for (int k = 0; k < 2; k++) rmt_native_learn_linear(&native.linear[k], kernel.rows[r].x, kernel.rows[r].label, &kSetup, k == 0);
         REQUIRE(std::memcmp(native.linear, kernel.learners->linear, sizeof native.linear) == 0);
     }
     CHECK(mean_square(native.linear[0]) < 1);
@@ -117,19 +117,14 @@ TEST_CASE("learning: an MLP converges with rounding, and drifts away with a plai
     REQUIRE(kernel.error == "");
     std::mt19937_64 random(2);
     Learners native = {};
-    for (auto& row : native.mlp[0].first)
-        for (__s64& weight : row) weight = static_cast<int64_t>(random() % 32768) - 16384;
-    for (__s64& weight : native.mlp[0].second) weight = static_cast<int64_t>(random() % 8192) - 4096;
-    native.mlp[1] = native.mlp[0];
-    std::memcpy(kernel.learners->mlp, native.mlp, sizeof native.mlp);
     double first[2] = {};
     for (int pass = 0; pass < 64; pass++) {
         fill(kernel.rows, random, true);
         for (auto* both : {kernel.learners->mlp, native.mlp})
-            for (int k = 0; k < 2; k++) both[k].steps = both[k].squares = 0;
+            for (int k = 0; k < 2; k++) both[k].score.steps = both[k].score.squares = 0;
         REQUIRE(kernel.run("mlp") == 0);
         for (size_t r = 0; r < kRows; r++)
-            for (int k = 0; k < 2; k++) rmt_native_learn_mlp(&native.mlp[k], kernel.rows[r].x, kernel.rows[r].label, kRate, k == 0);
+            for (int k = 0; k < 2; k++) rmt_native_learn_mlp(&native.mlp[k], kernel.rows[r].x, kernel.rows[r].label, &kSetup, k == 0);
         REQUIRE(std::memcmp(native.mlp, kernel.learners->mlp, sizeof native.mlp) == 0);
         if (pass == 0)
             for (int k = 0; k < 2; k++) first[k] = mean_square(native.mlp[k]);
@@ -144,13 +139,13 @@ TEST_CASE("learning: whatever inputs and labels come, weights stay within their 
     std::mt19937_64 random(3);
     rmt_learn_linear line = {};
     rmt_learn_mlp net = {};
-    net.second[0] = 1, net.first[0][0] = 1 << 14;
+    rmt_learn_setup setup = {4, RMT_LEARN_INPUTS, {-8, -4, 0, 1, 4, 8, 16, 22}};
     for (int n = 0; n < 100000; n++) {
         int32_t x[RMT_LEARN_INPUTS];
         for (int32_t& one : x) one = static_cast<int32_t>(random());
         const auto label = static_cast<int64_t>(random()) >> (random() % 50);
-        rmt_native_learn_linear(&line, x, label / 4, 4, 1);
-        rmt_native_learn_mlp(&net, x, label / 4, 4, 1);
+        rmt_native_learn_linear(&line, x, label / 4, &setup, 1);
+        rmt_native_learn_mlp(&net, x, label / 4, &setup, 1);
         for (__s64 weight : line.weight) REQUIRE(std::abs(weight) <= int64_t{RMT_LEARN_WEIGHT} << 8);
         for (__s64 weight : net.second) REQUIRE(std::abs(weight) <= RMT_LEARN_WEIGHT);
     }

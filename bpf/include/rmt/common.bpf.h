@@ -25,5 +25,6 @@ char LICENSE[] SEC("license") = "GPL";
 #include "rmt/table.bpf.h"
 #include "rmt/model.bpf.h"
 #include "rmt/net.bpf.h"
+#include "rmt/online.bpf.h"
 
 #endif

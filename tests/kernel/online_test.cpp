@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+// Models that learn in the kernel, through the real path: policy text, compiler, RMT verifier, this kernel, event by event. What
+// stands in the map afterwards is bit for bit what the same steps give natively; errors fall, and fall again after the relation
+// has changed.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sched.h>
+
+#include <cstring>
+#include <algorithm>
+#include <random>
+
+#include "tests/kernel/twin.h"
+#include "tests/rmt_test.h"
+#include "verifier_ext/verify.h"
+
+// The structs of the engine's header; its functions are called natively, compiled as C (tests/models/learn_native.c).
+#define rmt_engine_inline static inline
+#define rmt_engine_unroll
+#define rmt_engine_for(i, end) for (i = 0; i < (end); i++)
+#include "bpf/include/rmt/learn.bpf.h"
+#include "tests/models/learn_native.h"
+
+using namespace rmt;
+
+namespace {
+
+constexpr int64_t kPage = 1 << 20;
+
+std::string policy_text(const std::string& train, const std::string& more = "infer(m)") {
+    return "rmt 1;\npolicy t {\n    description \"t\";\n    domain mm;\n    mode shadow;\n    limit { prefetch.pages <= 8 per event; cost <= 20us per event; }\n"
+           "state per task { deltas : ring<i32, 3>; other : ring<i32, 3>; was : bool; r : i64; }\n"
+           "model m { input (deltas[0], deltas[1], deltas[2]); output value i32 in -3000..3000; on_error 7; train online " + train + "; }\n"
+           "on mm.fault {\n    push deltas, fault.delta;\n    r = " + more + ";\n    collect { r } sample 1/1;\n}\n}\n";
+}
+
+// The learner of a CPU is one array element: the test stays on its CPU.
+void stay_on_one_cpu() {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<size_t>(sched_getcpu()), &one);
+    REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
+}
+
+template <class L>
+L learner_of(const test::Twin& twin, const char* map = "rmt_online_m") {
+    std::vector<L> all(static_cast<size_t>(libbpf_num_possible_cpus()));
+    const uint32_t zero = 0;
+    REQUIRE(bpf_map_lookup_elem(twin.map(map), &zero, all.data()) == 0);
+    return all[static_cast<size_t>(sched_getcpu())];
+}
+
+template <class L>
+void forget(const test::Twin& twin) {
+    std::vector<L> none(static_cast<size_t>(libbpf_num_possible_cpus()));
+    const uint32_t zero = 0;
+    REQUIRE(bpf_map_update_elem(twin.map("rmt_online_m"), &zero, none.data(), BPF_ANY) == 0);
+}
+
+int64_t native_step(rmt_learn_linear& l, const int32_t* x, int64_t label, const rmt_learn_setup& s) { return rmt_native_learn_linear(&l, x, label, &s, 1); }
+int64_t native_step(rmt_learn_mlp& l, const int32_t* x, int64_t label, const rmt_learn_setup& s) { return rmt_native_learn_mlp(&l, x, label, &s, 1); }
+int64_t native_predict(const rmt_learn_linear& l, const int32_t* x, const rmt_learn_setup& s) { return rmt_native_predict_linear(&l, x, &s); }
+int64_t native_predict(const rmt_learn_mlp& l, const int32_t* x, const rmt_learn_setup& s) { return rmt_native_predict_mlp(&l, x, &s); }
+
+Result<test::Twin> load_verified(const lang::Compiled& compiled) {
+    const verify::Verdict verdict = verify::verify(compiled.object, compiled.manifest);
+    if (!verdict.accepted()) FAIL(verify::to_text(verdict, "t") << "\n" << compiled.c_text);
+    return test::Twin::load(compiled);
+}
+
+// A policy in the kernel and the same learner natively, shown the same events.
+template <class L>
+class Both {
+public:
+    Both(test::Twin twin, const Manifest& manifest) : twin_(std::move(twin)), manifest_(manifest) {
+        const ManifestModel::Online& online = *manifest.models[0].online;
+        setup_.rate = online.rate_bits;
+        setup_.inputs = static_cast<uint32_t>(online.scale_bits.size());
+        for (size_t i = 0; i < online.scale_bits.size(); i++) setup_.shift[i] = online.scale_bits[i];
+        after_ = online.after;
+    }
+
+    // The fault of a page that lies `delta` behind the last one; returns what the policy then predicts.
+    int64_t event(int64_t delta) {
+        rmt_twin event = {};
+        page_ += delta;
+        event.page = static_cast<uint64_t>(page_);
+        const int64_t label = begun_ ? delta : 0;
+        begun_ = true;
+        int32_t x[RMT_LEARN_INPUTS] = {deltas_[0], deltas_[1], deltas_[2]};
+        native_step(native, x, label, setup_);
+        for (int i = 2; i > 0; i--) deltas_[i] = deltas_[i - 1];
+        deltas_[0] = static_cast<int32_t>(label);
+        int32_t now[RMT_LEARN_INPUTS] = {deltas_[0], deltas_[1], deltas_[2]};
+        REQUIRE(twin_.run(event));
+        const auto records = twin_.collected();
+        REQUIRE(records.size() == 1);
+        const int64_t given = records[0].number(*manifest_.collect, "r");
+        const int64_t wanted = native.score.steps < after_ ? 7 : std::clamp<int64_t>(native_predict(native, now, setup_), -3000, 3000);
+        if (given != wanted) FAIL("step " << native.score.steps << ": " << given << " given, " << wanted << " expected");
+        const L kernel = learner_of<L>(twin_);
+        if (std::memcmp(&kernel, &native, sizeof native) != 0) FAIL("other weights after step " << native.score.steps);
+        return given;
+    }
+    void forget_all() {
+        forget<L>(twin_);
+        native = {};
+    }
+    test::Twin& twin() { return twin_; }
+    const int32_t* deltas() const { return deltas_; }
+
+    L native = {};
+
+private:
+    test::Twin twin_;
+    const Manifest& manifest_;
+    rmt_learn_setup setup_ = {};
+    uint64_t after_ = 0;
+    int64_t page_ = kPage;
+    bool begun_ = false;
+    int32_t deltas_[3] = {};
+};
+
+// The relation: `next` of the last three deltas, with a little noise. Returns the mean squared error of `events` predictions.
+template <class L, class F>
+double stretch(Both<L>& both, std::mt19937_64& random, int events, F&& next) {
+    double squares = 0;
+    int64_t predicted = 0;
+    bool asked = false;
+    for (int i = 0; i < events; i++) {
+        const int64_t delta = next(both.deltas()) + static_cast<int64_t>(random() % 401) - 200;
+        if (asked) squares += static_cast<double>((predicted - delta) * (predicted - delta));
+        predicted = both.event(delta);
+        asked = true;
+    }
+    return squares / (events - 1);
+}
+
+template <class L>
+void learn_and_drift(const std::string& learner, int events, double least_gain) {
+    stay_on_one_cpu();
+    const std::string train = learner + " from mm.fault label fault.delta rate 1/64 scale (8, 8, 8) after 32";
+    auto compiled = test::compile_text(policy_text(train));
+    if (!compiled) FAIL(compiled.error().message);
+    auto manifest = parse_manifest(to_json(compiled->manifest));
+    REQUIRE(manifest);
+    CHECK(*manifest == compiled->manifest);
+    auto twin = load_verified(*compiled);
+    if (!twin && twin.error().kind == ErrorKind::Permission) RMT_SKIP(twin.error().message);
+    if (!twin) FAIL(twin.error().message << "\n" << twin.error().detail);
+    CHECK(twin->instructions("rmt_twin") < 20000);
+    Both<L> both(std::move(*twin), compiled->manifest);
+    std::mt19937_64 random(5);
+    // Signs alternate, so that what a mean would answer is worth nothing.
+    const auto first = [](const int32_t* d) { return -(d[0] * 3) / 4 + d[1] / 8 + 300; };
+    const auto second = [](const int32_t* d) { return (d[0] * 3) / 4 - d[1] / 4 - 200; };
+    const double at_first = stretch(both, random, 40, first);
+    for (int i = 0; i < 4; i++) stretch(both, random, events, first);
+    const double learned = stretch(both, random, events, first);
+    const double changed = stretch(both, random, 20, second);
+    for (int i = 0; i < 4; i++) stretch(both, random, events, second);
+    const double again = stretch(both, random, events, second);
+    INFO("mean squared errors: at first " << at_first << ", learned " << learned << ", just after the change " << changed << ", learned again " << again);
+    CHECK(learned * least_gain < at_first);
+    CHECK(again * least_gain < changed);
+    // The score that `rmt-load stats` shows says so too.
+    CHECK(both.native.score.recent < both.native.score.spread);
+    both.forget_all();
+    CHECK(both.event(5) == 7);  // no answer before 32 steps
+    for (int i = 0; i < 300; i++) both.event(i % 7 - 3);
+}
+
+}  // namespace
+
+TEST_CASE("train online linear: the kernel's weights are the native ones, errors fall, also after a change") { learn_and_drift<rmt_learn_linear>("linear", 1000, 3); }
+
+TEST_CASE("train online mlp: the kernel's weights are the native ones, errors fall, also after a change") { learn_and_drift<rmt_learn_mlp>("mlp", 1000, 3); }
