@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bpf/include/rmt/intf.h"
+#include "bpf/include/rmt/learn_layout.h"
 #include "loader/fd.h"
 #include "rmt_lang/support/manifest.h"
 
@@ -45,6 +46,15 @@ struct ModelScore {
 struct Challenger {
     std::string artefact;
     ModelScore score;
+};
+
+// Of a model that learns in the kernel, over all CPUs.
+struct OnlineFigures {
+    uint64_t steps = 0;
+    uint32_t cpus = 0;              // that have taken a step
+    uint32_t answering = 0;         // of those, past the first `after` steps
+    double error = 0;               // mean squared, over about the last 256 steps of each CPU
+    double error_of_mean = 0;       // what always answering the labels' moving mean would have cost
 };
 
 const char* stat_name(rmt_stat stat);  // "shadow_hit"; empty for an unused number
@@ -89,6 +99,11 @@ public:
     Result<void> remove_challenger(const ManifestModel& model) const;  // NotFound
     Result<std::optional<Challenger>> challenger(const ManifestModel& model) const;
     Result<void> set_score(const ManifestModel& model, const ModelScore& score) const;  // NotFound: it has gone
+    // Of models that learn in the kernel: each CPU's struct (bpf/include/rmt/learn_layout.h), the figures, and beginning anew.
+    Result<std::vector<std::vector<uint8_t>>> learners(const ManifestModel& model) const;
+    Result<OnlineFigures> online_figures(const ManifestModel& model) const;
+    Result<void> forget(const ManifestModel& model) const;
+
     // Changes when another artefact is put in place; 0: there is none.
     uint32_t artefact_id(const ManifestModel& model) const;
     uint32_t challenger_id(const ManifestModel& model) const;

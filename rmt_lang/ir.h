@@ -272,7 +272,7 @@ struct Model {
     struct Online {           // a step in the kernel instead of a sample; what the inputs are divided by
         OnlineKind kind = OnlineKind::Linear;
         uint32_t rate_bits = 0;  // 4..12: a rate of 1/2^rate_bits
-        std::vector<int32_t> scale_bits;  // one for each input, -8..22: divided by 2^scale_bits
+        std::vector<int32_t> scale_bits;  // one for each input, -7..22: divided by 2^scale_bits
         uint32_t after = 0;   // steps before there is an answer, at least 1
         bool operator==(const Online&) const = default;
     };

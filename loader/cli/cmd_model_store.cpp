@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "loader/cli/commands.h"
+#include "loader/cli/model_online.h"
 #include "loader/cli/model_ref.h"
 #include "models/lower.h"
 #include "models/store_files.h"
@@ -55,6 +56,10 @@ Result<Line> challenger_line(const LivePolicy& live, const ManifestModel& declar
 
 Result<Line> live_line(const LivePolicy& live, const ManifestModel& declared) {
     const std::string where = live.name() + "/" + declared.name;
+    if (declared.online) {
+        RMT_TRY(const Json online, online_json(live, declared));
+        return Line{{{"where", where}, {"loaded", false}, {"online", online}}, fmt::format("{:<32} {}\n", where, online_text(online))};
+    }
     RMT_TRY(const std::string artefact, live.model_artefact(declared));
     RMT_TRY(const Line challenger, challenger_line(live, declared));
     Json item = {{"where", where}, {"loaded", !artefact.empty()}};
@@ -119,6 +124,20 @@ std::string show_text(const Artefact& artefact, const std::string& shape, const 
     return text;
 }
 
+// "POLICY/MODEL" that learns in the kernel: it need not have an artefact.
+std::optional<int> show_online(const Output& out, const std::string& reference) {
+    if (reference.find('/') == std::string::npos || std::filesystem::exists(reference) || reference.ends_with(".json")) return std::nullopt;
+    const auto where = find_model(reference);
+    if (!where || !where->model->online) return std::nullopt;
+    const auto line = live_line(where->live, *where->model);
+    if (!line) return out.error(line.error());
+    if (out.json)
+        out.document("model", line->json);
+    else
+        out.print(line->text);
+    return kOk;
+}
+
 }  // namespace
 
 int cmd_model_list(const Output& out, const std::string& policy) {
@@ -141,6 +160,7 @@ int cmd_model_list(const Output& out, const std::string& policy) {
 }
 
 int cmd_model_show(const Output& out, const std::string& reference) {
+    if (const auto shown = show_online(out, reference)) return *shown;
     RMT_CLI_TRY(const Artefact artefact, read_artefact(reference));
     RMT_CLI_TRY(const std::string shape, class_of(artefact.model));
     bool unknown = false;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "loader/cli/commands.h"
+#include "loader/cli/model_online.h"
 #include "loader/cli/model_probe.h"
 #include "loader/cli/model_ref.h"
 
@@ -107,6 +108,7 @@ Json entry_json(const HistoryEntry& e) {
 
 int cmd_model_use(const Output& out, const UseArgs& args) {
     RMT_CLI_TRY(const Where where, find_model(args.where));
+    RMT_CLI_CHECK(check_swappable(*where.model, where.name()));
     if (args.shadow) return use_in_shadow(out, where, args.model);
     RMT_CLI_TRY(const Artefact artefact, read_artefact(args.model));
     return put_in_place(out, where, artefact, {"", "", "", artefact.where, 0, "use", {}}, {});
@@ -114,6 +116,7 @@ int cmd_model_use(const Output& out, const UseArgs& args) {
 
 int cmd_model_promote(const Output& out, const std::string& name) {
     RMT_CLI_TRY(const Where where, find_model(name));
+    RMT_CLI_CHECK(check_swappable(*where.model, where.name()));
     RMT_CLI_TRY(const std::optional<load::Challenger> challenger, where.live.challenger(*where.model));
     if (!challenger)
         return out.error({ErrorKind::NotFound, "'" + where.name() + "' has no challenger", "rmt-load model use " + where.name() + " NAME --shadow", 0, {}});
@@ -129,6 +132,7 @@ int cmd_model_promote(const Output& out, const std::string& name) {
 
 int cmd_model_rollback(const Output& out, const std::string& name, uint32_t steps) {
     RMT_CLI_TRY(const Where where, find_model(name));
+    RMT_CLI_CHECK(check_swappable(*where.model, where.name()));
     RMT_CLI_CHECK(note_running(where));
     const Store store = Store::standard();
     RMT_CLI_TRY(const std::vector<HistoryEntry> history, store.history(where.live.name(), where.model->name));

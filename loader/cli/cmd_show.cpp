@@ -6,6 +6,7 @@
 #include "loader/agent/actuator.h"
 #include "loader/bpffs.h"
 #include "loader/cli/commands.h"
+#include "loader/cli/model_online.h"
 #include "loader/live.h"
 #include "models/model.h"
 
@@ -83,6 +84,8 @@ Result<Json> models_json(const LivePolicy& live) {
     for (const ManifestModel& model : live.manifest().models) {
         RMT_TRY(const std::string artefact, live.model_artefact(model));
         Json item = {{"name", model.name}, {"loaded", !artefact.empty()}, {"trains", model.train.has_value()}};
+        RMT_TRY(Json online, online_json(live, model));
+        if (!online.is_null()) item["online"] = std::move(online);
         if (!artefact.empty()) {
             RMT_TRY(const models::Model parsed, models::parse_model(artefact));
             item["digest"] = parsed.digest;
@@ -93,6 +96,11 @@ Result<Json> models_json(const LivePolicy& live) {
         list.push_back(std::move(item));
     }
     return list;
+}
+
+std::string model_state(const Json& model, size_t digits) {
+    if (model.contains("online")) return online_text(model["online"]);
+    return model["loaded"].get<bool>() ? model["digest"].get<std::string>().substr(0, digits) : "none yet";
 }
 
 int stats_once(const Output& out, const std::string& policy) {
@@ -118,9 +126,7 @@ int stats_once(const Output& out, const std::string& policy) {
         text += fmt::format("  {:<53} {:>12}\n", "default", table["default_hits"].get<uint64_t>());
     }
     for (const Json& model : models)
-        text += fmt::format("model {}: {}{}\n", model["name"].get<std::string>(),
-                            model["loaded"].get<bool>() ? model["digest"].get<std::string>().substr(0, 19) : "none yet",
-                            model["trains"].get<bool>() ? ", trains in the background" : "");
+        text += fmt::format("model {}: {}{}\n", model["name"].get<std::string>(), model_state(model, 19), model["trains"].get<bool>() ? ", trains in the background" : "");
     out.print(text);
     return kOk;
 }
@@ -175,7 +181,7 @@ int cmd_show(const Output& out, const std::string& policy) {
         for (const Json& entry : table["entries"]) text += "    " + entry["entry"].get<std::string>() + ";\n";
     }
     for (const Json& model : models) {
-        text += fmt::format("  model {}: {}\n", model["name"].get<std::string>(), model["loaded"].get<bool>() ? model["digest"].get<std::string>() : "none yet");
+        text += fmt::format("  model {}: {}\n", model["name"].get<std::string>(), model_state(model, std::string::npos));
         if (!model["loaded"].get<bool>()) continue;
         text += fmt::format("    {} nodes, depth {}\n", model["nodes"].get<uint32_t>(), model["depth"].get<uint32_t>());
         for (const auto& [key, value] : model["provenance"].items()) text += fmt::format("    {}: {}\n", key, value.get<std::string>());

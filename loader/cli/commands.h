@@ -91,6 +91,7 @@ struct UseArgs {
 int cmd_model_use(const Output& out, const UseArgs& args);
 int cmd_model_promote(const Output& out, const std::string& where);
 int cmd_model_rollback(const Output& out, const std::string& where, uint32_t steps);
+int cmd_model_reset(const Output& out, const std::string& where);  // of one that learns online
 int cmd_model_history(const Output& out, const std::string& where);
 
 struct DiffArgs {

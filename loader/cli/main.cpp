@@ -220,6 +220,8 @@ void add_swap_verbs(CLI::App& model, Arguments& a) {
     s = verb(model, a, "rollback", "swap back to what ran before", [&a] { return cmd_model_rollback(a.out, a.where, a.steps); });
     s->add_option("where", a.where, "POLICY/MODEL")->required();
     s->add_option("--steps", a.steps, "how many models back")->check(CLI::Range(1u, 1000u))->capture_default_str();
+    s = verb(model, a, "reset", "let a model that learns online begin anew", [&a] { return cmd_model_reset(a.out, a.where); });
+    s->add_option("where", a.where, "POLICY/MODEL")->required();
     s = verb(model, a, "history", "what was put in place, when and by whom", [&a] { return cmd_model_history(a.out, a.where); });
     s->add_option("where", a.where, "POLICY/MODEL")->required();
 }

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "loader/bpffs.h"
+#include "loader/cli/model_online.h"
 #include "models/lower.h"
 #include "models/net_lower.h"
 #include "verifier_ext/model_check.h"
@@ -30,8 +31,13 @@ Result<Artefact> read_artefact(const std::string& reference) {
         return fail(ErrorKind::NotFound, "cannot read '" + reference + "': there is no such file");
     } else if (reference.find('/') != std::string::npos) {
         RMT_TRY(const Where where, find_model(reference));
-        RMT_TRY(artefact.text, where.live.model_artefact(*where.model));
         artefact.where = where.name();
+        if (where.model->online) {
+            RMT_TRY(const models::Model learned, learned_model(where.live, *where.model));
+            artefact.text = models::to_json(learned);
+        } else {
+            RMT_TRY(artefact.text, where.live.model_artefact(*where.model));
+        }
         if (artefact.text.empty()) return fail(ErrorKind::NotFound, "no model is in place in " + artefact.where + " yet");
     } else {
         const models::Store store = models::Store::standard();
@@ -94,6 +100,7 @@ std::vector<std::string> uses_of(const std::string& digest, bool& unknown) {
 }
 
 Result<std::vector<uint8_t>> checked_value(const models::Model& model, const ManifestModel& policy) {
+    RMT_CHECK(check_swappable(policy, policy.name));
     RMT_CHECK(models::check_against_policy(model, policy));
     RMT_TRY(std::vector<uint8_t> value, models::lower_model(model, policy.shape, 1));
     RMT_CHECK(verify::check_model_value(value, policy));

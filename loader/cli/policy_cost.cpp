@@ -25,6 +25,8 @@ Result<PolicyCost> PolicyCost::make(Checked checked, const std::string& model) {
     for (const ManifestModel& m : compiled.manifest.models) names += (names.empty() ? "it has: " : ", ") + m.name;
     if (!declared)
         return fail(ErrorKind::NotFound, "policy '" + compiled.manifest.policy + "' has no model '" + model + "'", names);
+    if (declared->online)
+        return fail(ErrorKind::Unsupported, "model '" + model + "' learns online, so none is searched for it", "write `source` or `train background` in place of `train online`");
     cost.declared_ = *declared;
     const uint64_t limit = compiled.manifest.limits.cost_ns;
     cost.budget_ns_ = limit ? static_cast<double>(limit) : verify::mm_profile().cost_ns;

@@ -293,7 +293,7 @@ ManifestModel::Online read_online(JsonReader& model, size_t inputs) {
     online.label = r.text("label");
     online.rate_bits = r.natural32("rate_bits", RMT_LEARN_RATE_MIN, RMT_LEARN_RATE_MAX);
     for (const int64_t bits : r.integers("scale_bits")) {
-        if (bits < RMT_LEARN_SCALE_MIN || bits > RMT_LEARN_SCALE_MAX) r.fail_at("scale_bits", "expected numbers of -8..22");
+        if (bits < RMT_LEARN_SCALE_MIN || bits > RMT_LEARN_SCALE_MAX) r.fail_at("scale_bits", "expected numbers of -7..22");
         online.scale_bits.push_back(static_cast<int32_t>(bits));
     }
     if (inputs > RMT_LEARN_INPUTS || online.scale_bits.size() != inputs) r.fail_at("scale_bits", "expected one number for each input, at most 8");

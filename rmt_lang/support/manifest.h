@@ -133,7 +133,7 @@ struct ManifestModel {
         OnlineKind kind = OnlineKind::Linear;
         std::string label;             // "fault.delta"
         uint32_t rate_bits = 0;        // 4..12: a rate of 1/2^rate_bits
-        std::vector<int32_t> scale_bits;  // of each input: divided by 2^scale_bits, -8..22
+        std::vector<int32_t> scale_bits;  // of each input: divided by 2^scale_bits, -7..22
         uint32_t after = 0;            // steps before there is an answer
         bool operator==(const Online&) const = default;
     };

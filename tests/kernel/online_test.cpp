@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <random>
 
+#include "models/online.h"
+#include "models/reference.h"
 #include "tests/kernel/twin.h"
 #include "tests/rmt_test.h"
 #include "verifier_ext/verify.h"
@@ -107,6 +109,7 @@ public:
         native = {};
     }
     test::Twin& twin() { return twin_; }
+    const rmt_learn_setup& setup() const { return setup_; }
     const int32_t* deltas() const { return deltas_; }
 
     L native = {};
@@ -170,7 +173,69 @@ void learn_and_drift(const std::string& learner, int events, double least_gain) 
     for (int i = 0; i < 300; i++) both.event(i % 7 - 3);
 }
 
+// What an artefact answers that was made of the learner, beside what the kernel answers. Inputs beyond the learner's range have no
+// answer in the artefact; the kernel clamps them.
+void export_and_compare(const std::string& scale, int64_t spread) {
+    stay_on_one_cpu();
+    INFO("scale " << scale);
+    auto compiled = test::compile_text(policy_text("linear from mm.fault label fault.delta scale " + scale + " after 1"));
+    if (!compiled) FAIL(compiled.error().message);
+    auto twin = load_verified(*compiled);
+    if (!twin && twin.error().kind == ErrorKind::Permission) RMT_SKIP(twin.error().message);
+    if (!twin) FAIL(twin.error().message << "\n" << twin.error().detail);
+    Both<rmt_learn_linear> both(std::move(*twin), compiled->manifest);
+    std::mt19937_64 random(6);
+    const ManifestModel& declared = compiled->manifest.models[0];
+    CHECK(models::model_of_learners(declared, {}).error().kind == ErrorKind::NotFound);
+    for (int i = 0; i < 600; i++) both.event(-both.deltas()[0] / 2 + static_cast<int64_t>(random() % static_cast<uint64_t>(spread)));
+    const auto frozen = models::model_of_learners(declared, {&both.native, 1});
+    if (!frozen) FAIL(frozen.error().message);
+    CHECK(models::parse_model(models::to_json(*frozen)));
+    const rmt_learn_setup setup = both.setup();
+    int same = 0, off = 0, none = 0;
+    for (int i = 0; i < 20000; i++) {
+        int32_t x[RMT_LEARN_INPUTS] = {};
+        std::vector<int64_t> row;
+        for (int k = 0; k < 3; k++) row.push_back(x[k] = static_cast<int32_t>(random() % static_cast<uint64_t>(4 * spread)) - static_cast<int32_t>(2 * spread));
+        const int64_t kernel = std::clamp<int64_t>(rmt_native_predict_linear(&both.native, x, &setup), -3000, 3000);
+        const auto answer = models::infer(*frozen, row);
+        if (!answer) none++;
+        if (!answer) continue;
+        if (std::abs(*answer - kernel) > 1) FAIL("the artefact answers " << *answer << ", the kernel " << kernel);
+        (*answer == kernel ? same : off)++;
+    }
+    CHECK(same > 15000);
+    CHECK(off * 50 < same);
+    CHECK(none < 200);
+}
+
 }  // namespace
+
+TEST_CASE("a linear model that learned in the kernel is exported: its artefact answers as the kernel does, within 1") {
+    export_and_compare("(1, 1, 1)", 120);
+    export_and_compare("8", 900);
+    export_and_compare("(1/2, 4, 16)", 60);
+}
+
+TEST_CASE("weights of several CPUs are averaged by their steps") {
+    ManifestModel declared;
+    declared.name = "m", declared.inputs = {"a", "b"}, declared.input_types = {"i32", "bool"};
+    declared.output_kind = "value", declared.output_type = "i32", declared.output_min = -100000, declared.output_max = 100000;
+    declared.online = ManifestModel::Online{OnlineKind::Linear, "fault.delta", 6, {0, -7}, 1};
+    std::vector<rmt_learn_linear> cpus(3);
+    cpus[0].score.begun = cpus[2].score.begun = 1;
+    cpus[0].score.steps = 300, cpus[2].score.steps = 100;
+    cpus[0].weight[0] = 4 << 16, cpus[2].weight[0] = 8 << 16;
+    cpus[0].bias = 10 << 8, cpus[2].bias = 50 << 8;
+    cpus[2].weight[1] = int64_t{1} << 34;  // as large as it gets: the last bits of all weights go
+    const auto model = models::model_of_learners(declared, cpus);
+    if (!model) FAIL(model.error().message);
+    CHECK(models::infer(*model, std::vector<int64_t>{10, 0}) == 5 * 10 + 20);
+    CHECK(models::infer(*model, std::vector<int64_t>{0, 1}) == 100000);
+    CHECK(models::infer(*model, std::vector<int64_t>{256, 0}) == std::nullopt);
+    declared.online->kind = OnlineKind::Mlp;
+    CHECK(models::model_of_learners(declared, cpus).error().kind == ErrorKind::Unsupported);
+}
 
 TEST_CASE("train online linear: the kernel's weights are the native ones, errors fall, also after a change") { learn_and_drift<rmt_learn_linear>("linear", 1000, 3); }
 

@@ -22,7 +22,7 @@
 struct rmt_learn_setup {
 	__u32 rate;   /* a step of 2^-rate of the gradient: 4..12 */
 	__u32 inputs; /* in use, 1..RMT_LEARN_INPUTS */
-	__s32 shift[RMT_LEARN_INPUTS]; /* input i is divided by 2^shift[i]; below 0: multiplied. -8..22 */
+	__s32 shift[RMT_LEARN_INPUTS]; /* input i is divided by 2^shift[i]; below 0: multiplied. -7..22 */
 };
 
 #define rmt_learn_opaque(x) asm volatile("" : "+r"(x))

@@ -12,7 +12,7 @@
 #define RMT_LEARN_WEIGHT (1 << 26)      /* weights saturate here */
 #define RMT_LEARN_RATE_MIN 4            /* of a step: 2^-4 .. */
 #define RMT_LEARN_RATE_MAX 12
-#define RMT_LEARN_SCALE_MIN (-8)        /* inputs are divided by 2^-8 .. */
+#define RMT_LEARN_SCALE_MIN (-7)        /* inputs are divided by 2^-7 .. */
 #define RMT_LEARN_SCALE_MAX 22
 #define RMT_LEARN_AFTER_MAX 1000000000u
 #define RMT_LEARN_WINDOW_BITS 8         /* moving means: a step weighs 2^-8 */
