@@ -58,6 +58,14 @@ TrainOptions small_options(const Model& large, const DistillOptions& options) {
 
 Result<TrainReport> train_small(const Dataset& taught, const DistillOptions& options, const TrainOptions& common) {
     if (options.kind == DistillOptions::Kind::Tree) return train_tree(taught, common);
+    if (options.kind == DistillOptions::Kind::Net) {
+        NetTrainOptions net = options.net;
+        const size_t inputs = net.common.max_inputs;
+        net.common = common;
+        net.common.max_inputs = inputs;
+        RMT_TRY(NetTrainReport report, train_net(taught, net));
+        return std::move(report.trained);
+    }
     BoostOptions boost = options.small;
     boost.common = common;
     return train_boost(taught, boost);

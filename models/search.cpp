@@ -2,15 +2,15 @@
 #include "models/search.h"
 
 #include <algorithm>
-#include <limits>
 #include <cmath>
+#include <limits>
+#include <map>
 #include <numeric>
 
-#include "models/boost.h"
-#include "models/distill.h"
+#include "bpf/include/rmt/net_layout.h"
 #include "models/errors.h"
 #include "models/lower.h"
-#include "models/train_forest.h"
+#include "models/net_lower.h"
 #include "models/train_rows.h"
 
 namespace rmt::models {
@@ -29,23 +29,27 @@ Dataset pick(const Dataset& data, const std::vector<uint32_t>& rows) {
     return part;
 }
 
-Result<Model> made(Result<TrainReport> report) {
-    if (!report) return fail(report.error());
-    return std::move(report->model);
-}
-
-double accuracy_of(const Evaluation& e, Task task) {
-    if (task == Task::Classify) return e.accuracy();
-    return e.baseline_error > 0 ? 1 - e.absolute_error / e.baseline_error : 1;
-}
-
 bool beats(const SearchPoint& a, const SearchPoint& b) {
     return a.cost <= b.cost && a.accuracy >= b.accuracy && (a.cost < b.cost || a.accuracy > b.accuracy);
 }
 
-// The better third: front after front, in a front what fits the budget first, then the more accurate.
+// The most accurate of each kind that fits the budget: few rows say little of what a net, or a forest, becomes with many.
+std::vector<size_t> kinds_to_keep(const std::vector<SearchPoint>& points, const std::vector<size_t>& alive, double budget) {
+    std::map<std::string, size_t> best;
+    for (size_t i : alive) {
+        if (points[i].cost > budget) continue;
+        const auto [at, fresh] = best.try_emplace(points[i].kind, i);
+        if (!fresh && points[i].accuracy > points[at->second].accuracy) at->second = i;
+    }
+    std::vector<size_t> kept;
+    for (const auto& entry : best) kept.push_back(entry.second);
+    return kept;
+}
+
+// The better third: front after front, in a front what fits the budget first, then the more accurate; and the best of each kind.
 std::vector<size_t> better_third(const std::vector<SearchPoint>& points, std::vector<size_t> alive, double budget) {
     size_t keep = std::max<size_t>((alive.size() + 2) / 3, std::min<size_t>(alive.size(), 6));
+    const std::vector<size_t> best_of_kinds = kinds_to_keep(points, alive, budget);
     std::vector<size_t> kept;
     while (kept.size() < keep && !alive.empty()) {
         std::vector<size_t> front, rest;
@@ -61,8 +65,30 @@ std::vector<size_t> better_third(const std::vector<SearchPoint>& points, std::ve
             if (kept.size() < keep) kept.push_back(i);
         alive = std::move(rest);
     }
+    for (size_t i : best_of_kinds)
+        if (std::find(kept.begin(), kept.end(), i) == kept.end()) kept.push_back(i);
     std::sort(kept.begin(), kept.end());
     return kept;
+}
+
+// Rows of weights and blocks of 16 activations that the net's tiles go through, as net_lower.cpp lays them out; the constants are a
+// fit to what bench/README.md measured.
+double cost_of_net(const Model& model) {
+    const std::vector<NetLayer>& layers = model.net->layers;
+    const auto inputs = static_cast<double>(model.inputs.size());
+    if (smallest_net_class(model).tiles == 0) return 2 + inputs;  // a linear model's own engine
+    const std::vector<NetShape> shapes = net_shapes(*model.net, model.inputs.size());
+    double cost = 31 + inputs;
+    for (size_t at = 0; at < layers.size(); at++) {
+        const NetLayer& layer = layers[at];
+        if (layer.kind == LayerKind::MaxPool) continue;
+        const bool packed = packs(model, at);
+        const uint32_t of_row = packed ? RMT_NET_ROW_OUTPUTS : RMT_NET_ACCUMULATORS;
+        const uint32_t count = layer.kind == LayerKind::Dense ? shapes[at].size() : layer.kernel * shapes[at].channels;
+        const double rows = (layer.outputs + of_row - 1) / of_row * shapes[at + 1].steps, blocks = (count + RMT_NET_TILE - 1) / RMT_NET_TILE;
+        cost += rows * (5.8 + 13.1 * blocks + (packed ? 10 : 0));
+    }
+    return cost;
 }
 
 struct Parts {
@@ -100,6 +126,7 @@ public:
             report_.points.back().settings = candidate.settings;
         }
         report_.budget = options.budget;
+        report_.task = options.common.task;
     }
 
     Result<SearchReport> run() {
@@ -138,12 +165,16 @@ private:
         RMT_TRY(const Evaluation e, evaluate(*model, data_, common.label, parts_.validation, common.none));
         point.rows = part.rows();
         point.complete = last;
-        point.accuracy = accuracy_of(e, common.task);
+        point.accuracy = search_score(e, common.task);
         report_.baseline = common.task == Task::Classify ? e.baseline() : 0;
         point.cost = options_.cost ? options_.cost(*model) : estimated_cost_ns(*model);
         point.trees = static_cast<uint32_t>(model->trees.size());
         point.depth = has_trees(model->kind) ? model_depth(*model) : 0;
         point.nodes = model_nodes(*model);
+        if (model->net) {
+            point.bits = model->net->bits;
+            for (const NetLayer& layer : model->net->layers) point.weights += static_cast<uint32_t>(layer.weights.size());
+        }
         models_[i] = std::move(*model);
         return {};
     }
@@ -151,7 +182,7 @@ private:
     Result<void> conclude() {
         std::vector<SearchPoint>& points = report_.points;
         for (SearchPoint& point : points)
-            point.front = point.complete && std::none_of(points.begin(), points.end(),
+            point.front = point.complete && std::isfinite(point.cost) && std::none_of(points.begin(), points.end(),
                                                          [&](const SearchPoint& other) { return other.complete && beats(other, point); });
         for (size_t i = 0; i < points.size(); i++) {
             if (!points[i].front || points[i].cost > options_.budget) continue;
@@ -162,6 +193,8 @@ private:
         const TrainOptions& common = options_.common;
         RMT_TRY(report_.validation, evaluate(report_.model, data_, common.label, parts_.validation, common.none));
         RMT_TRY(report_.test, evaluate(report_.model, data_, common.label, parts_.test, common.none));
+        report_.validation_accuracy = search_score(report_.validation, common.task);
+        report_.test_accuracy = search_score(report_.test, common.task);
         report_.model.name = common.name;
         report_.model.provenance["search"] = points[report_.chosen].kind + ", " + points[report_.chosen].settings;
         report_.model.provenance.erase("holdout_accuracy"), report_.model.provenance.erase("holdout_majority");
@@ -179,91 +212,7 @@ private:
     bool stopped_ = false;
 };
 
-// With the shape of the candidate, and the inputs that it may use.
-TrainOptions shaped(TrainOptions common, uint32_t depth, const std::vector<std::string>& use) {
-    common.max_depth = depth;
-    common.max_nodes = 1 << 16;
-    common.use = use;
-    return common;
-}
-
-void add_trees(std::vector<Candidate>& list, uint32_t depth, const std::vector<std::string>& use, const std::string& inputs) {
-    list.push_back({"tree", "depth " + std::to_string(depth) + inputs,
-                    [=](const Dataset& data, const TrainOptions& common) { return made(train_tree(data, shaped(common, depth, use))); }});
-}
-
-void add_boosted(std::vector<Candidate>& list, uint32_t trees, uint32_t depth, const std::vector<std::string>& use,
-                 const std::string& inputs) {
-    list.push_back({"gbt", std::to_string(trees) + " rounds, depth " + std::to_string(depth) + inputs,
-                    [=](const Dataset& data, const TrainOptions& common) {
-                        BoostOptions options;
-                        const uint32_t labels = options.common.max_labels;
-                        options.common = shaped(common, depth, use);
-                        options.common.max_labels = std::min(labels, common.max_labels);
-                        options.trees = trees;
-                        if (trees < 20) options.learning_rate = 0.5;
-                        return made(train_boost(data, options));
-                    }});
-}
-
-void add_forest(std::vector<Candidate>& list, uint32_t trees, uint32_t depth) {
-    list.push_back(
-        {"forest", std::to_string(trees) + " trees, depth " + std::to_string(depth), [=](const Dataset& data, const TrainOptions& common) {
-             ForestOptions options;
-             const uint32_t labels = options.common.max_labels;
-             options.common = shaped(common, depth, {});
-             options.common.max_labels = std::min(labels, common.max_labels);
-             options.common.min_leaf = 2;
-             options.trees = trees;
-             return made(train_forest(data, options));
-         }});
-}
-
-void add_distilled(std::vector<Candidate>& list, uint32_t depth) {
-    list.push_back({"distilled", "tree of depth " + std::to_string(depth) + " from 50 boosted rounds",
-                    [=](const Dataset& data, const TrainOptions& common) -> Result<Model> {
-                        BoostOptions large;
-                        const uint32_t labels = large.common.max_labels;
-                        large.common = shaped(common, 6, {});
-                        large.common.max_labels = std::min(labels, common.max_labels);
-                        large.trees = 50;
-                        RMT_TRY(const TrainReport teacher, train_boost(data, large));
-                        DistillOptions options;
-                        options.small.common = shaped(common, depth, {});
-                        options.small.common.holdout = 0.1;  // to choose between margins and answers
-                        RMT_TRY(DistillReport report, distill(teacher.model, data, options));
-                        report.trained.model.output = common.output;
-                        return std::move(report.trained.model);
-                    }});
-}
-
 }  // namespace
-
-Result<std::vector<Candidate>> usual_candidates(const Dataset& data, const TrainOptions& common) {
-    RMT_TRY(const TrainReport ranked, train_tree(data, shaped(common, 8, {})));
-    std::vector<size_t> order(common.inputs.size());
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return ranked.importance[a] > ranked.importance[b]; });
-
-    std::vector<Candidate> list;
-    std::vector<size_t> sizes = {common.inputs.size()};
-    while (sizes.back() > 1) sizes.push_back((sizes.back() + 1) / 2);
-    for (size_t size : sizes) {
-        std::vector<std::string> use;
-        if (size < order.size())
-            for (size_t i = 0; i < size; i++) use.push_back(common.inputs[order[i]]);
-        const std::string inputs = use.empty() ? "" : ", " + std::to_string(size) + (size == 1 ? " input" : " inputs");
-        for (uint32_t depth : {2, 4, 6, 8, 12, 16}) add_trees(list, depth, use, inputs);
-        if (common.output.kind == OutputKind::Score && common.task == Task::Classify) continue;
-        for (uint32_t trees : {4, 12, 40, 100})
-            for (uint32_t depth : {4, 6}) add_boosted(list, trees, depth, use, inputs);
-    }
-    if (common.output.kind == OutputKind::Score && common.task == Task::Classify) return list;
-    for (uint32_t trees : {8, 32, 100})
-        for (uint32_t depth : {8, 12}) add_forest(list, trees, depth);
-    for (uint32_t depth : {4, 6, 8, 12}) add_distilled(list, depth);
-    return list;
-}
 
 Result<SearchReport> search_models(const Dataset& data, const SearchOptions& options, const std::vector<Candidate>& candidates) {
     if (candidates.empty()) return model_error("M0305", "", "no candidate to search among");
@@ -271,10 +220,15 @@ Result<SearchReport> search_models(const Dataset& data, const SearchOptions& opt
     return Search(data, options, candidates, parts).run();
 }
 
+double search_score(const Evaluation& e, Task task) {
+    if (task == Task::Classify) return e.accuracy();
+    return e.baseline_error > 0 ? 1 - e.absolute_error / e.baseline_error : 1;
+}
+
 double estimated_cost_ns(const Model& model) {
-    if (!has_trees(model.kind)) return 0;
     const auto shape = smallest_class(model);
     if (!shape) return std::numeric_limits<double>::infinity();  // no program can be compiled for it
+    if (model.net) return cost_of_net(model);
     if (model.kind != ModelKind::Tree)  // four trees at a time
         return 4 + (model.kind == ModelKind::Oblivious ? 0.55 : 1.35) * shape->trees * shape->depth;
     return 2 + 1.3 * shape->depth + 0.16 * shape->depth * shape->depth;

@@ -5,7 +5,7 @@
 // figures on rows that neither trained nor chose it.
 //
 // What a model costs is for the caller to say: the RMT verifier's bound for the policy compiled for the model's class.
-// Candidates are functions, so that other kinds of model (nets) join without this file knowing them.
+// Candidates are functions, so that other kinds of model join without this file knowing them.
 #pragma once
 
 #include <functional>
@@ -19,8 +19,8 @@
 namespace rmt::models {
 
 struct Candidate {
-    std::string kind;      // "tree", "forest", "gbt", "distilled", ...: a colour in the plot
-    std::string settings;  // "depth 6, 20 trees, 3 inputs"
+    std::string kind;      // "tree", "forest", "gbt", "linear", "mlp int8", "mlp int16", "distilled", ...: a colour in the plot
+    std::string settings;  // "depth 6, 20 trees, 3 inputs", "hidden 16-8"
     // Trains on all of these rows; of the options the names, types, label, output, none and seed are to be kept.
     std::function<Result<Model>(const Dataset&, const TrainOptions&)> make;
 };
@@ -42,7 +42,8 @@ struct SearchPoint {
     double accuracy = 0;    // on the validation rows; of a regression 1 - error / error of the mean
     double cost = 0;
     uint32_t trees = 0, depth = 0, nodes = 0;
-    bool front = false;  // complete, and no complete point is cheaper and at least as accurate
+    uint32_t bits = 0, weights = 0;  // of a net; reset with every training
+    bool front = false;  // complete, of finite cost, and no other complete point is as cheap and as accurate and better in one
 };
 
 struct SearchReport {
@@ -50,18 +51,28 @@ struct SearchReport {
     size_t chosen = SIZE_MAX;         // a point; SIZE_MAX: nothing fits the budget
     Model model;                      // the chosen one
     Evaluation validation, test;      // of the chosen one
+    double validation_accuracy = 0, test_accuracy = 0;  // the same as SearchPoint::accuracy says it
+    Task task = Task::Classify;
     double baseline = 0;              // accuracy of the most frequent label on the validation rows
     double budget = 0;
 };
 
-// Trees, forests and boosted trees of several sizes, over all inputs and over the more important ones, and trees distilled from
-// boosted ones. Errors: as train_tree() (a tree is grown to rank the inputs).
-Result<std::vector<Candidate>> usual_candidates(const Dataset& data, const TrainOptions& common);
+// Which engines the program may have: one that trains while it runs has that of a single tree.
+enum class CandidateKinds { All, SingleTrees };
+
+// Trees, forests and boosted trees of several sizes, over all inputs and over the more important ones; linear models and MLPs of
+// several widths, with 8 and with 16 bits (one training for both); trees and MLPs distilled from boosted trees. Epochs are few
+// enough that nets cost about as much time as the trees. More inputs than trees may have: nets only.
+// Errors: as train_tree() (a tree is grown to rank the inputs).
+Result<std::vector<Candidate>> usual_candidates(const Dataset& data, const TrainOptions& common, CandidateKinds kinds = CandidateKinds::All);
 
 // Errors: Input M0302, M0304, M0305; a candidate that cannot be trained is a point with an error.
 Result<SearchReport> search_models(const Dataset& data, const SearchOptions& options, const std::vector<Candidate>& candidates);
 
-// From the figures of docs/models.md, for ranking when nobody knows better.
+// Accuracy; of a regression 1 - error / error of the mean.
+double search_score(const Evaluation& evaluation, Task task);
+
+// From the figures of docs/models.md and bench/README.md, for ranking when nobody knows better.
 double estimated_cost_ns(const Model& model);
 
 std::string search_table(const SearchReport& report);                           // complete points, cheapest first; * front, > chosen

@@ -12,7 +12,7 @@ namespace rmt::models {
 namespace {
 
 constexpr const char *kInk = "#1f2933", *kSoft = "#5f6c7b", *kGrid = "#dfe4ea";
-constexpr const char* kColors[] = {"#2f6fb2", "#c8553d", "#3c8d5a", "#8a5fb0", "#b8860b", "#4a4a4a"};
+constexpr const char* kColors[] = {"#2f6fb2", "#c8553d", "#3c8d5a", "#8a5fb0", "#b8860b", "#1f9e9e", "#d16ba5", "#4a4a4a"};
 constexpr double kLeft = 70, kTop = 60, kWide = 620, kHigh = 340;
 
 std::string text_of(const char* format, ...) __attribute__((format(printf, 1, 2)));
@@ -31,6 +31,9 @@ std::string escape(const std::string& text) {
     return out;
 }
 
+// Has a place in the picture: trained, and of a class that some program can have.
+bool drawn(const SearchPoint& p) { return p.error.empty() && p.rows > 0 && std::isfinite(p.cost); }
+
 std::vector<size_t> by_cost(const SearchReport& report) {
     std::vector<size_t> order;
     for (size_t i = 0; i < report.points.size(); i++)
@@ -45,7 +48,7 @@ struct Axes {
 
     explicit Axes(const SearchReport& report) {
         for (const SearchPoint& p : report.points) {
-            if (!p.error.empty() || p.rows == 0) continue;
+            if (!drawn(p)) continue;
             low_cost = std::min(low_cost, std::max(p.cost, 0.1)), high_cost = std::max(high_cost, p.cost);
             low = std::min(low, p.accuracy), high = std::max(high, p.accuracy);
         }
@@ -92,7 +95,7 @@ std::string front_line(const SearchReport& report, const Axes& axes) {
     double before = 0;
     for (size_t i : by_cost(report)) {
         const SearchPoint& p = report.points[i];
-        if (!p.front) continue;
+        if (!p.front || !drawn(p)) continue;
         if (path.empty())
             path = text_of("M%.1f %.1f", axes.x(p.cost), axes.y(p.accuracy));
         else  // as good as the cheaper one until this one can be paid
@@ -110,20 +113,24 @@ std::string search_table(const SearchReport& report) {
     size_t wide = 8;
     for (size_t i : by_cost(report)) wide = std::max(wide, report.points[i].settings.size());
     std::string table = text_of("  %-10s %-*s %6s %6s %8s %10s %9s\n", "kind", static_cast<int>(wide), "settings", "trees", "depth",
-                                "nodes", "cost ns", "accuracy");
+                                "size", "cost ns", "accuracy");
     for (size_t i : by_cost(report)) {
         const SearchPoint& p = report.points[i];
-        table += text_of("%s %-10s %-*s %6u %6u %8u %10.1f %7.2f %%\n",
+        const bool net = p.bits > 0;  // its size is in weights, that of trees in nodes
+        table += text_of("%s %-10s %-*s %6s %6s %8u %10.1f %7.2f %%\n",
                          i == report.chosen ? ">"
                          : p.front          ? "*"
                                             : " ",
-                         p.kind.c_str(), static_cast<int>(wide), p.settings.c_str(), p.trees, p.depth, p.nodes, p.cost, 100 * p.accuracy);
+                         p.kind.c_str(), static_cast<int>(wide), p.settings.c_str(), net ? "-" : std::to_string(p.trees).c_str(),
+                         net ? "-" : std::to_string(p.depth).c_str(), net ? p.weights : p.nodes, p.cost, 100 * p.accuracy);
     }
     size_t fewer = 0, failed = 0;
     for (const SearchPoint& p : report.points) failed += !p.error.empty(), fewer += p.error.empty() && !p.complete;
     table += text_of("%zu others were left out on fewer rows, %zu could not be trained\n", fewer, failed);
     if (report.chosen == SIZE_MAX) return table + text_of("nothing fits the budget of %.1f ns\n", report.budget);
-    return table + text_of("> %.2f %% on rows that chose nothing (the most frequent label: %.2f %%)\n", 100 * report.test.accuracy(),
+    if (report.task == Task::Regress)
+        return table + text_of("> %.2f %% of the error of the mean saved on rows that chose nothing\n", 100 * report.test_accuracy);
+    return table + text_of("> %.2f %% on rows that chose nothing (the most frequent label: %.2f %%)\n", 100 * report.test_accuracy,
                            100 * report.test.baseline());
 }
 
@@ -144,7 +151,7 @@ std::string search_plot(const SearchReport& report, const std::string& title) {
     std::map<std::string, const char*> colors;
     for (size_t i = 0; i < report.points.size(); i++) {
         const SearchPoint& p = report.points[i];
-        if (!p.error.empty() || p.rows == 0) continue;
+        if (!drawn(p)) continue;
         if (!colors.count(p.kind)) {
             const char* color = kColors[std::min(colors.size(), std::size(kColors) - 1)];
             double y = kTop + 14 + 20 * static_cast<double>(colors.size());

@@ -8,6 +8,7 @@
 
 #include "models/errors.h"
 #include "models/portable_math.h"
+#include "models/reference.h"
 #include "models/train_rows.h"
 
 namespace rmt::models {
@@ -269,12 +270,39 @@ std::vector<ModelInput> inputs_of(const TrainRows& rows, const TrainOptions& opt
         input.type = options.input_types.empty() ? rows.inputs[i]->type : options.input_types[i];
         input.min = input.max = values[rows.grow[0]];
         for (uint32_t row : rows.grow) input.min = std::min(input.min, values[row]), input.max = std::max(input.max, values[row]);
+        if (!std::binary_search(rows.used.begin(), rows.used.end(), static_cast<uint32_t>(i))) allow_whole_type(input);
         inputs.push_back(std::move(input));
     }
     return inputs;
 }
 
+constexpr size_t kRowsToScale = 4096;
+
 }  // namespace
+
+Result<Model> with_bits(const Model& model, const Dataset& data, uint32_t bits) {
+    if (!model.net || model.origin.empty())
+        return model_error("M0305", "", "model '" + model.name + "' does not say what float net it was made from", "train or import it again");
+    RMT_TRY(const FloatNet net, parse_float_net(model.origin));
+    QuantiseOptions options{model.name, model.inputs, model.output, model.link, model.answers, bits, {}};
+    std::vector<const Column*> columns;
+    for (const ModelInput& input : model.inputs) {
+        RMT_TRY(const Column* column, need_column(data, input.name));
+        columns.push_back(column);
+    }
+    const size_t rows = std::min(kRowsToScale, data.rows());
+    for (size_t i = 0; i < rows; i++) {
+        std::vector<int64_t> row;
+        for (const Column* column : columns) row.push_back(column->values[i * data.rows() / rows]);
+        options.rows.push_back(std::move(row));
+    }
+    RMT_TRY(QuantiseReport report, quantise_net(net, options));
+    report.model.provenance = model.provenance;
+    report.model.samples.inputs = model.samples.inputs;
+    for (const auto& row : model.samples.inputs) report.model.samples.outputs.push_back(infer(report.model, row));
+    seal(report.model);
+    return std::move(report.model);
+}
 
 Result<NetTrainReport> train_net(const Dataset& data, const NetTrainOptions& options) {
     RMT_CHECK(check_options(options));

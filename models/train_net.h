@@ -35,4 +35,8 @@ struct NetTrainReport {
 // Errors: Input M0302, M0304, M0305, M0306 as train_boost(); M0108 when the net cannot be quantised.
 Result<NetTrainReport> train_net(const Dataset& data, const NetTrainOptions& options);
 
+// The same net with so many bits, from its origin; 8 bits take their scales from (at most 4096 of) the rows of `data`.
+// Errors: Input M0305 a model that does not say what float net it was made from; M0302 a column; those of quantise_net().
+Result<Model> with_bits(const Model& model, const Dataset& data, uint32_t bits);
+
 }  // namespace rmt::models

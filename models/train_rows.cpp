@@ -122,6 +122,12 @@ std::vector<uint32_t> take_stop_rows(TrainRows& rows) {
     return stop;
 }
 
+void allow_whole_type(ModelInput& input) {
+    const auto type = find_type(input.type);
+    input.min = std::max<int64_t>(type ? type->min : INT64_MIN, -RMT_MODEL_LIMIT);
+    input.max = std::min<int64_t>(type ? type->max : INT64_MAX, RMT_MODEL_LIMIT);
+}
+
 std::vector<BinnedColumn> bin_inputs(const TrainRows& rows, const TrainOptions& options, Model& model) {
     std::vector<BinnedColumn> columns;
     std::vector<int32_t> values(rows.grow.size());
@@ -134,9 +140,7 @@ std::vector<BinnedColumn> bin_inputs(const TrainRows& rows, const TrainOptions& 
             input.min = *min, input.max = *max;
             columns.push_back(make_bins(values));
         } else {
-            auto type = find_type(input.type);
-            input.min = std::max<int64_t>(type ? type->min : INT64_MIN, -RMT_MODEL_LIMIT);
-            input.max = std::min<int64_t>(type ? type->max : INT64_MAX, RMT_MODEL_LIMIT);
+            allow_whole_type(input);
         }
         model.inputs.push_back(std::move(input));
     }

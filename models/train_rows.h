@@ -32,6 +32,9 @@ std::vector<uint32_t> take_stop_rows(TrainRows& rows);
 // whatever its type holds, since no answer depends on it.
 std::vector<BinnedColumn> bin_inputs(const TrainRows& rows, const TrainOptions& options, Model& model);
 
+// The trained range of an input that no answer depends on: what its type holds.
+void allow_whole_type(ModelInput& input);
+
 // From columns (of bin_inputs) back to inputs of the model.
 void name_features(Tree& tree, const TrainRows& rows);
 std::vector<double> spread_gain(const std::vector<double>& gain, const TrainRows& rows);  // per input, sum 1 (or all 0)

@@ -26,12 +26,6 @@ Unexpected<Error> option_error(const std::string& given, const std::string& expe
     return fail(ErrorKind::Input, given + " was given, " + expected + " was expected");
 }
 
-Result<models::Task> parse_task(const std::string& text) {
-    if (text == "classify") return models::Task::Classify;
-    if (text == "regress") return models::Task::Regress;
-    return option_error("--task " + text, "classify or regress");
-}
-
 // What the command line says about every kind; what it leaves out stays as the kind has it.
 Result<void> set_common(const TrainArgs& args, const models::Dataset& data, const ManifestModel* fit, TrainOptions& o) {
     RMT_TRY(o.task, parse_task(args.task));
@@ -152,6 +146,12 @@ Json metrics_json(const TrainReport& report) {
 }
 
 }  // namespace
+
+Result<models::Task> parse_task(const std::string& text) {
+    if (text == "classify") return models::Task::Classify;
+    if (text == "regress") return models::Task::Regress;
+    return option_error("--task " + text, "classify or regress");
+}
 
 Result<Kept> keep_model(const models::Model& model, const std::string& file, const std::string& name) {
     if (!file.empty()) {

@@ -19,6 +19,7 @@ namespace {
 Json point_json(const models::SearchPoint& p) {
     Json item = {{"kind", p.kind}, {"settings", p.settings}, {"rows", p.rows}, {"complete", p.complete}, {"accuracy", p.accuracy},
                  {"cost_ns", std::isfinite(p.cost) ? Json(p.cost) : Json(nullptr)}, {"trees", p.trees}, {"depth", p.depth}, {"nodes", p.nodes}, {"front", p.front}};
+    if (p.bits) item.update({{"bits", p.bits}, {"weights", p.weights}});
     if (!p.error.empty()) item["error"] = p.error;
     return item;
 }
@@ -45,6 +46,12 @@ int cmd_model_search(const Output& out, const SearchArgs& args) {
     if (options.common.label.empty())
         return out.error({ErrorKind::Input, "model '" + args.model + "' declares no label", "--label COLUMN", 0, {}});
     options.common.seed = args.seed;
+    options.common.max_inputs = options.common.inputs.size();  // what a kind cannot have is its candidates' concern
+    if (!args.task.empty()) {
+        RMT_CLI_TRY(options.common.task, parse_task(args.task));
+    } else if (options.common.output.kind == models::OutputKind::Score) {
+        options.common.task = models::Task::Regress;
+    }
     if (!args.next_of.empty()) RMT_CLI_CHECK(models::add_next_column(data, args.next_of, data.find("tgid") ? "tgid" : "", options.common.label));
     options.budget = args.budget_ns ? *args.budget_ns : policy.budget_ns();
     options.cost = [&policy](const models::Model& model) { return policy.event_ns(model); };
@@ -53,7 +60,7 @@ int cmd_model_search(const Output& out, const SearchArgs& args) {
         bar.show(p.done, p.total);
         return true;
     };
-    RMT_CLI_TRY(const std::vector<models::Candidate> candidates, models::usual_candidates(data, options.common));
+    RMT_CLI_TRY(const std::vector<models::Candidate> candidates, models::usual_candidates(data, options.common, policy.kinds()));
     RMT_CLI_TRY(const models::SearchReport report, models::search_models(data, options, candidates));
     bar.clear();
     const std::string folder = args.output.empty() ? args.model + ".search" : args.output;
@@ -64,12 +71,13 @@ int cmd_model_search(const Output& out, const SearchArgs& args) {
         for (const models::SearchPoint& p : report.points) points.push_back(point_json(p));
         out.document("search", {{"folder", folder}, {"budget_ns", options.budget}, {"baseline", report.baseline}, {"points", points},
                                 {"chosen", found ? Json(report.chosen) : Json(nullptr)}, {"model", found ? summary_json(report.model) : Json(nullptr)},
-                                {"test_rows", report.test.rows}, {"test_accuracy", report.test.accuracy()}});
+                                {"test_rows", report.test.rows}, {"test_accuracy", report.test_accuracy}});
         return found ? kOk : kFailed;
     }
     std::string text = models::search_table(report);
     if (found)
-        text += fmt::format("\n{}\n  {:.2f} % right on {} rows that neither trained nor chose it\n", summary(report.model), 100 * report.test.accuracy(), report.test.rows);
+        text += fmt::format("\n{}\n  {:.2f} % {} on {} rows that neither trained nor chose it\n", summary(report.model), 100 * report.test_accuracy,
+                            options.common.task == models::Task::Regress ? "of the error of always answering the mean saved" : "right", report.test.rows);
     out.print(text + fmt::format("  table, plot{} in {}/", found ? " and model" : "", folder));
     if (found) return kOk;
     return out.error({ErrorKind::Environment, fmt::format("no candidate costs at most {} an event", format_ns(options.budget)), "a larger `cost` limit in the policy, or --budget-ns", 0, {}});

@@ -70,7 +70,7 @@ struct ImportArgs {
 };
 int cmd_model_train(const Output& out, const TrainArgs& args);
 struct SearchArgs {
-    std::string data, policy, model, label, next_of, output;
+    std::string data, policy, model, label, next_of, output, task;  // task: empty: by the output, numbers for a score
     std::optional<double> budget_ns;
     uint64_t seed = 1;
 };

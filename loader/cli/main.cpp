@@ -167,6 +167,7 @@ void add_search_verb(CLI::App& model, Arguments& a) {
     s->add_option("--model", a.search.model, "which of its models")->required();
     s->add_option("--label", a.search.label, "column to predict; default: what the model trains on");
     s->add_option("--next-of", a.search.next_of, "make the label: the next value of this column within a process");
+    s->add_option("--task", a.search.task, "classify, regress; default: regress for a score, else classify");
     s->add_option("--budget-ns", a.search.budget_ns, "of one event; default: the policy's limit");
     s->add_option("-o,--output", a.search.output, "folder of table, plot and model; default: MODEL.search");
     s->add_option("--seed", a.search.seed)->capture_default_str();

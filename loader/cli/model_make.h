@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where a model that was made goes: a file, or the store.
+// What the verbs that make models share: where a model goes (a file, or the store), and what is to be learned.
 #pragma once
 
 #include <filesystem>
@@ -7,6 +7,7 @@
 
 #include "loader/cli/model_ref.h"
 #include "models/store_files.h"
+#include "models/train.h"
 
 namespace rmt::cli {
 
@@ -17,5 +18,8 @@ struct Kept {
 
 // The file when there is one, else a version of `name`. Errors: Input when there is neither.
 Result<Kept> keep_model(const models::Model& model, const std::string& file, const std::string& name);
+
+// "classify" or "regress". Errors: Input.
+Result<models::Task> parse_task(const std::string& text);
 
 }  // namespace rmt::cli

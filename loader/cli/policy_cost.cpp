@@ -48,6 +48,10 @@ Result<double> PolicyCost::event_ns_of(const ModelClass& shape) const {
     return most;
 }
 
+models::CandidateKinds PolicyCost::kinds() const {
+    return declared_.train ? models::CandidateKinds::SingleTrees : models::CandidateKinds::All;
+}
+
 double PolicyCost::event_ns(const models::Model& model) {
     const auto shape = models::smallest_class(model);
     if (!shape) return kNever;

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "loader/cli/pipeline.h"
-#include "models/model.h"
+#include "models/search.h"
 
 namespace rmt::cli {
 
@@ -18,6 +18,7 @@ public:
 
     const ManifestModel& declared() const { return declared_; }
     double budget_ns() const { return budget_ns_; }  // of one event
+    models::CandidateKinds kinds() const;            // which models the policy could have
 
     // Infinite when the policy cannot hold such a model, or the verifier refuses it whatever the budget.
     double event_ns(const models::Model& model);

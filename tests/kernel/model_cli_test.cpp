@@ -3,6 +3,9 @@
 // and scored in a policy that is loaded.
 #include <unistd.h>
 
+#include <algorithm>
+#include <random>
+
 #include "loader/live.h"
 #include "models/model.h"
 #include "tests/kernel/cli_run.h"
@@ -127,6 +130,68 @@ TEST_CASE("model search: the RMT verifier says what a model costs in the policy"
     CHECK(run([&](const Output& out) { return cmd_model_search(out, args); }).exit == kFailed);
     args.model = "nope";
     CHECK(run([&](const Output& out) { return cmd_model_search(out, args); }).exit == kNotFound);
+}
+
+TEST_CASE("model search: a policy whose class comes from its source is offered nets, and runs the one that is chosen") {
+    if (access(RMT_BPF_CLANG, X_OK) != 0) RMT_SKIP("no compiler for BPF");
+    const Scratch scratch;
+    std::mt19937_64 random(3);
+    std::string rows = "d[0],d[1],d[2],hot\n";
+    for (int i = 0; i < 2500; i++) {  // a plane: trees of any size are worse
+        int64_t x[3];
+        for (int64_t& one : x) rows += std::to_string(one = static_cast<int64_t>(random() % 1001)) + ",";
+        rows += std::to_string(3 * x[0] - 2 * x[1] + x[2] > 1000) + "\n";
+    }
+    SearchArgs args;
+    args.data = scratch.file("rows.csv", rows);
+    args.policy = scratch.file("hot.rmt",
+                               "rmt 1;\npolicy hot_pages {\n    description \"t\";\n    domain mm;\n    mode enforce;\n"
+                               "    limit { prefetch.pages <= 64 per event; cost <= 2us per event; }\n    state per task { d : ring<i32, 3>; r : i64; }\n"
+                               "    model hot { source \"hot.json\"; input (d[0], d[1], d[2]); output class { cold = 0, hot = 1 }; on_error cold; }\n"
+                               "    on mm.fault { push d, fault.delta; r = infer(hot); collect { r } sample 1/1; }\n}\n");
+    TrainArgs first;  // what the policy runs before
+    first.data = args.data;
+    first.kind = "tree";
+    first.label = "hot";
+    first.inputs = {"d[0]", "d[1]", "d[2]"};
+    first.output_kind = "class";
+    first.max_depth = 2;
+    first.output = scratch.path("hot.json");
+    REQUIRE(run([&](const Output& out) { return cmd_model_train(out, first); }).exit == kOk);
+    args.model = "hot";
+    args.label = "hot";
+    args.output = scratch.path("found");
+    const Ran found = run([&](const Output& out) { return cmd_model_search(out, args); });
+    REQUIRE(found.exit == kOk);
+    const Json& points = found.json["points"];
+    const Json& chosen = points[found.json["chosen"].get<size_t>()];
+    INFO(chosen.dump());
+    CHECK(chosen.contains("bits"));
+    CHECK(chosen["cost_ns"] <= 2000);
+    CHECK(found.json["test_accuracy"] > 0.95);
+    for (const int bits : {8, 16, 32}) {
+        const bool complete = std::any_of(points.begin(), points.end(), [&](const Json& p) { return p["complete"] == true && p.value("bits", 0) == bits; });
+        CAPTURE(bits);
+        CHECK(complete);
+    }
+    CHECK(std::any_of(points.begin(), points.end(), [](const Json& p) { return p.contains("bits") && p["cost_ns"] > 2000; }));
+    CHECK_THAT(read_file(scratch.path("found/search.txt")), ContainsSubstring("mlp int8"));
+    CHECK_THAT(read_file(scratch.path("found/search.svg")), ContainsSubstring("mlp int16"));
+
+    std::filesystem::copy_file(scratch.path("found/hot.json"), scratch.path("hot.json"), std::filesystem::copy_options::overwrite_existing);
+    PolicyArgs policy;
+    policy.file = args.policy;
+    const Ran compiled = run([&](const Output& out) { return cmd_compile(out, policy, scratch.path("package")); });
+    INFO(compiled.json.dump());
+    CHECK(compiled.exit == kOk);
+    if (!cannot_load().empty()) return;
+    CHECK(run([&](const Output& out) { return cmd_model_verify(out, scratch.path("found/hot.json"), ""); }).exit == kOk);
+    args.budget_ns = chosen["cost_ns"].get<double>() - 1;
+    args.output = scratch.path("cheaper");
+    const Ran cheaper = run([&](const Output& out) { return cmd_model_search(out, args); });
+    if (cheaper.exit == kOk) CHECK(cheaper.json["points"][cheaper.json["chosen"].get<size_t>()]["cost_ns"] < chosen["cost_ns"]);
+    args.task = "guess";
+    CHECK(run([&](const Output& out) { return cmd_model_search(out, args); }).exit == kInvalid);
 }
 
 TEST_CASE("model verbs: what is wrong is said with its exit code, and nothing is kept") {

@@ -102,3 +102,23 @@ TEST_CASE("distill: rows outside of what the large model knows teach nothing") {
     REQUIRE_FALSE(refused);
     CHECK_THAT(refused.error().message, ContainsSubstring("M0302"));
 }
+
+TEST_CASE("distill: a net is taught by boosted trees") {
+    const Dataset labelled = uniform_rows(4000, 3, 27, [](const auto& x, auto& random) { return (x[0] + x[1] > 66000) != (random() % 20 == 0); });
+    const Dataset test = uniform_rows(3000, 3, 28, [](const auto& x, auto&) { return x[0] + x[1] > 66000; });
+    const Model large = large_model(labelled);
+    DistillOptions options;
+    options.kind = DistillOptions::Kind::Net;
+    options.net.hidden = {8};
+    options.net.bits = 8;
+    auto report = distill(large, labelled, options);
+    REQUIRE((report ? "" : report.error().message) == "");
+    const Model& small = report->trained.model;
+    CHECK(small.kind == ModelKind::Mlp);
+    CHECK(small.net->bits == 8);
+    CHECK(small.link == Link::Positive);
+    CHECK(small.output == large.output);
+    CHECK(report->agreement > 0.93);
+    CHECK(accuracy_on(small, test) > accuracy_on(large, test) - 0.02);
+    CHECK(parse_model(to_json(small)));
+}

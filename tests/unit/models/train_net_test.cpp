@@ -128,3 +128,40 @@ TEST_CASE("train_net: options out of range are told") {
     refuse("M0305: learning rate", [](NetTrainOptions& o) { o.learning_rate = 0; });
     refuse("M0302", [](NetTrainOptions& o) { o.common.label = "z"; });
 }
+
+TEST_CASE("train_net: the same net with other bits is made from its origin") {
+    const Dataset data = uniform_rows(2000, 3, 2, inside);
+    NetTrainOptions options = net_options(class_options(data, 2), NetTrainOptions::Kind::Mlp);
+    auto wide = train_net(data, options);
+    REQUIRE(wide);
+    auto narrow = with_bits(wide->trained.model, data, 8);
+    if (!narrow) FAIL(narrow.error().message);
+    CHECK(narrow->net->bits == 8);
+    CHECK(narrow->origin == wide->trained.model.origin);
+    CHECK(parse_model(to_json(*narrow)));
+    size_t same = 0;
+    for (size_t row = 0; row < data.rows(); row++) {
+        std::vector<int64_t> x;
+        for (size_t c = 0; c < 3; c++) x.push_back(data.columns[c].values[row]);
+        same += infer(*narrow, x) == infer(wide->trained.model, x);
+    }
+    CHECK(same > data.rows() * 95 / 100);
+    CHECK(same < data.rows());
+    CHECK(with_bits(*narrow, data, 16)->net == wide->trained.model.net);
+    CHECK_THAT(with_bits(wide->trained.model, data, 12).error().message, ContainsSubstring("M0305"));
+    Model stranger = wide->trained.model;
+    stranger.origin.clear();
+    CHECK_THAT(with_bits(stranger, data, 8).error().message, ContainsSubstring("M0305"));
+}
+
+TEST_CASE("train_net: an input that may not be used does not matter, whatever it holds") {
+    const Dataset data = uniform_rows(1500, 3, 2, inside);
+    NetTrainOptions options = net_options(class_options(data, 2), NetTrainOptions::Kind::Mlp);
+    options.common.use = {"x0", "x1"};
+    auto report = train_net(data, options);
+    REQUIRE(report);
+    const Model& model = report->trained.model;
+    CHECK(model.inputs[2].min == -(int64_t{1} << 30));
+    for (int64_t other : {-1000000, 0, 1000000000})
+        for (int64_t at : {2000, 30000}) CHECK(infer(model, std::vector<int64_t>{at, at, other}) == infer(model, std::vector<int64_t>{at, at, 5}));
+}
