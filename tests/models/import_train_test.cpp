@@ -241,13 +241,14 @@ TEST_CASE("import: what scikit-learn trains here predicts the same, and decides 
     }
 }
 
-TEST_CASE("import: a tree ensemble of ONNX, with each operator") {
+TEST_CASE("import: tree ensembles of ONNX, with each operator, each form of a classifier, and one class id of two") {
     Folder folder;
     std::string words;
     int status = train("onnx", folder.path, words);
     if (status == 77) RMT_SKIP(words);
     INFO(words);
     REQUIRE(status == 0);
+    CHECK(names_in(folder).size() == 8);
     for (const std::string& name : names_in(folder)) {
         INFO(name);
         Expected expected = read_expected(folder.path / (name + ".exp"));

@@ -6,6 +6,7 @@ NAME.json|.ubj the model, NAME.exp: {"x": integer rows, null missing, "margin" a
 "tie" rows whose decision hangs on less than 1e-6}. Exit 77, with the reason as the last line: a package is missing."""
 import json
 import os
+import subprocess
 import sys
 
 kind, folder = sys.argv[1], sys.argv[2]
@@ -152,4 +153,69 @@ def train_onnx():
     save("onnx_regressor", probe, p, p, np.floor(p + 0.5), export(helper.make_model(graph)), tie=np.abs(p + 0.5 - np.round(p + 0.5)) < 1e-3)
 
 
-{"xgboost": train_xgboost, "sklearn": train_sklearn, "onnx": train_onnx}[kind]()
+# Classifiers as .onnx files, through the script as a person calls it. Thresholds are half integers that float32 holds.
+def train_onnx_classifiers():
+    import onnx
+    from onnx import TensorProto, helper
+    from sklearn import ensemble
+    rows, test = X.copy(), probe.copy()
+    rows[:, 3], test[:, 3] = rows[:, 3] // 1000, test[:, 3] // 1000
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "scripts", "export_model.py")
+
+    def write(name, trees, weights, p, decision, tie, **more):
+        a = {k: [] for k in ("nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_values", "nodes_modes", "nodes_truenodeids",
+                             "nodes_falsenodeids", "class_treeids", "class_nodeids", "class_ids", "class_weights")}
+        for t, arrays in enumerate(trees):
+            for n in range(arrays.node_count):
+                leaf = arrays.children_left[n] == -1
+                a["nodes_treeids"].append(t), a["nodes_nodeids"].append(n), a["nodes_modes"].append("LEAF" if leaf else "BRANCH_LEQ")
+                a["nodes_featureids"].append(max(0, int(arrays.feature[n]))), a["nodes_values"].append(0.0 if leaf else float(arrays.threshold[n]))
+                a["nodes_truenodeids"].append(max(0, int(arrays.children_left[n])))
+                a["nodes_falsenodeids"].append(max(0, int(arrays.children_right[n])))
+                for k, w in weights(t, arrays, n) if leaf else []:
+                    a["class_treeids"].append(t), a["class_nodeids"].append(n), a["class_ids"].append(k), a["class_weights"].append(float(w))
+        node = helper.make_node("TreeEnsembleClassifier", ["x"], ["label", "scores"], domain="ai.onnx.ml", **a, **more)
+        graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 6])],
+                                  [helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
+                                   helper.make_tensor_value_info("scores", TensorProto.FLOAT, [None, None])])
+        path = os.path.join(folder, name)
+        onnx.save(helper.make_model(graph), path + ".onnx")
+        subprocess.run([sys.executable, script, path + ".onnx", "-o", path + ".json"], check=True)
+        save(name, test, p, p, decision, tie=tie)
+
+    def near(p):
+        top = np.sort(p, axis=1)
+        return (top[:, -1] - top[:, -2]) < 1e-5
+
+    def shares(estimator):
+        size = len(estimator.estimators_)
+        return lambda t, arrays, n: enumerate(arrays.value[n][0] / arrays.value[n][0].sum() / size)
+
+    forest = ensemble.RandomForestClassifier(9, max_depth=5, random_state=1).fit(rows, three)
+    p = forest.predict_proba(test)
+    write("onnx_three", [e.tree_ for e in forest.estimators_], shares(forest), p, forest.predict(test), near(p), classlabels_int64s=[0, 1, 2])
+    forest = ensemble.RandomForestClassifier(9, max_depth=5, random_state=1).fit(rows, two)
+    p, trees = forest.predict_proba(test), [e.tree_ for e in forest.estimators_]
+    write("onnx_names", trees, shares(forest), p, forest.predict(test), near(p), classlabels_strings=["cold", "warm"])
+    # Two classes and one class id, whichever: the score is that of the second class.
+    for k in (0, 1):
+        one = shares(forest)
+        write("onnx_probability_%d" % k, trees, lambda t, a, n: [(k, list(one(t, a, n))[1][1])], p, forest.predict(test), near(p), classlabels_int64s=[0, 1])
+    boosted = ensemble.GradientBoostingClassifier(n_estimators=9, random_state=1, init="zero").fit(rows, two)
+    p, trees = boosted.predict_proba(test), [e[0].tree_ for e in boosted.estimators_]
+    logit = lambda t, arrays, n: [(1, arrays.value[n][0][0] * boosted.learning_rate)]
+    write("onnx_logistic", trees, logit, p, boosted.predict(test), near(p), classlabels_int64s=[0, 1], post_transform="LOGISTIC")
+    m = boosted.decision_function(test) - 0.25
+    write("onnx_margin", trees, logit, np.stack([1 - m, m], axis=1), (m > 0).astype(int), np.abs(m) < 1e-5, classlabels_int64s=[0, 1], base_values=[-0.25])
+    boosted = ensemble.GradientBoostingClassifier(n_estimators=6, random_state=1, init="zero").fit(rows, three)
+    p = boosted.predict_proba(test)
+    write("onnx_softmax", [e.tree_ for stage in boosted.estimators_ for e in stage], lambda t, a, n: [(t % 3, a.value[n][0][0] * boosted.learning_rate)],
+          p, boosted.predict(test), near(p), classlabels_int64s=[0, 1, 2], post_transform="SOFTMAX")
+
+
+def train_all_onnx():
+    train_onnx()
+    train_onnx_classifiers()
+
+
+{"xgboost": train_xgboost, "sklearn": train_sklearn, "onnx": train_all_onnx}[kind]()
