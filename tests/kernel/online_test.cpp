@@ -217,6 +217,45 @@ TEST_CASE("a linear model that learned in the kernel is exported: its artefact a
     export_and_compare("(1/2, 4, 16)", 60);
 }
 
+TEST_CASE("a policy with several learners: each learns from its own event, and pages are asked for that two of them expect") {
+    stay_on_one_cpu();
+    auto source = Source::read(std::string(RMT_SOURCE_DIR) + "/tests/lang/accept/online.rmt");
+    REQUIRE(source);
+    auto compiled = test::compile_text(std::string(source->text()), "online.rmt");
+    if (!compiled) FAIL(compiled.error().message);
+    auto twin = load_verified(*compiled);
+    if (!twin && twin.error().kind == ErrorKind::Permission) RMT_SKIP(twin.error().message);
+    if (!twin) FAIL(twin.error().message << "\n" << twin.error().detail);
+    rmt_twin event = {};
+    constexpr int kEvents = 1500, kOutcomes = 300, kStride = 48;
+    for (int i = 0; i < kEvents; i++) {
+        event = {};
+        event.page = static_cast<uint64_t>(kPage + i * kStride);
+        event.write = static_cast<uint32_t>(i & 1);
+        auto ran = twin->run(event);
+        REQUIRE(ran);
+        event = *ran;
+        if (i < 31) CHECK(event.n == 0);  // on_error of `next`
+    }
+    // `next` with its own inputs, then with another ring in their place.
+    CHECK(event.n == 2);
+    CHECK(event.out[0] == event.page + kStride);
+    CHECK(event.out[1] == event.page + 2 * kStride);
+    CHECK(learner_of<rmt_learn_linear>(*twin, "rmt_online_next").score.steps == kEvents);
+    CHECK(learner_of<rmt_learn_mlp>(*twin, "rmt_online_curve").score.steps == kEvents);
+    CHECK(learner_of<rmt_learn_linear>(*twin, "rmt_online_late").score.steps == 0);
+    for (int i = 0; i < kOutcomes; i++) {
+        event = {};
+        event.page = static_cast<uint64_t>(kPage);
+        event.outcome = RMT_OUTCOME_LATE;
+        REQUIRE(twin->run(event));
+    }
+    const auto late = learner_of<rmt_learn_linear>(*twin, "rmt_online_late");
+    CHECK(late.score.steps == kOutcomes);
+    CHECK(late.score.recent < late.score.spread + (1 << RMT_LEARN_WINDOW_BITS));
+    CHECK(learner_of<rmt_learn_linear>(*twin, "rmt_online_next").score.steps == kEvents);
+}
+
 TEST_CASE("weights of several CPUs are averaged by their steps") {
     ManifestModel declared;
     declared.name = "m", declared.inputs = {"a", "b"}, declared.input_types = {"i32", "bool"};

@@ -127,6 +127,21 @@ TEST_CASE("the example of docs/language.md is accepted") {
     CHECK(accepted);
 }
 
+TEST_CASE("the policies of docs/models.md are accepted") {
+    const std::string docs = read_file(kRoot / "docs/models.md"), fence = "```rmt\n";
+    size_t policies = 0;
+    for (size_t at = docs.find(fence); at != std::string::npos; at = docs.find(fence, at + 1), policies++) {
+        const size_t begin = at + fence.size();
+        const Source source("models.md", docs.substr(begin, docs.find("```", begin) - begin));
+        Diagnostics diagnostics;
+        const auto ast = lang::parse(source, diagnostics);
+        const bool accepted = ast && lang::check(*ast, source, diagnostics).has_value();
+        INFO(format(diagnostics, source));
+        CHECK(accepted);
+    }
+    CHECK(policies == 1);
+}
+
 TEST_CASE("texts of tests/lang/reject give their golden messages") {
     for (const fs::path& path : policies_in(kRoot / "tests/lang/reject")) {
         const Outcome o = run(path);

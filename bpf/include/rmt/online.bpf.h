@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Models that learn in the kernel, `train online`: each CPU has its own weights, so there is no lock, and its own figures. The
  * handler of the labelled event calls rmt_step_<name>; nothing else writes the map, which the RMT verifier shows (V08).
- * Several tasks may interleave on one CPU where the kernel preempts: an update may then be lost. */
+ * Several tasks may interleave on one CPU where the kernel preempts: an update may then be lost, or be made with the hidden
+ * activations of the other's. Each is still within its clamps. */
 #ifndef RMT_ONLINE_BPF_H
 #define RMT_ONLINE_BPF_H
 

@@ -5,6 +5,7 @@
 #include <random>
 
 #include "bpf/include/rmt/intf.h"
+#include "bpf/include/rmt/learn_layout.h"
 #include "tests/rmt_test.h"
 
 using namespace rmt;
@@ -131,6 +132,30 @@ TEST_CASE("what is wrong in a manifest is told with its path") {
     }
     for (const char* text : {"", "[]", "null", "5", "\"x\"", "{}", "{\"rmt_manifest\": {}}"}) {
         CAPTURE(text);
+        CHECK_FALSE(parse_manifest(text));
+    }
+}
+
+TEST_CASE("a model that learns in the kernel has a learner in place of a shape") {
+    Manifest m = sample();
+    ManifestModel& x = m.models[0];
+    x.output_kind = "value", x.classes = {}, x.source = "", x.digest = std::nullopt, x.train = std::nullopt, x.shape = {};
+    x.online = ManifestModel::Online{OnlineKind::Mlp, "fault.delta", 12, {-7, 22}, RMT_LEARN_AFTER_MAX};
+    const std::string json = to_json(m);
+    const auto back = parse_manifest(json);
+    REQUIRE(back);
+    CHECK(*back == m);
+    CHECK(json.find("\"shape\"") == std::string::npos);
+    const std::pair<const char*, const char*> changes[] = {
+        {"\"kind\": \"mlp\"", "\"kind\": \"tree\""}, {"\"rate_bits\": 12", "\"rate_bits\": 13"}, {"\"rate_bits\": 12", "\"rate_bits\": 3"},
+        {"-7,", ""}, {"-7,", "-8,"}, {"22\n", "23\n"}, {"\"after\": 1000000000", "\"after\": 0"}, {"\"after\"", "\"shape\": {}, \"after\""},
+    };
+    for (const auto& [find, by] : changes) {
+        CAPTURE(find, by);
+        std::string text = json;
+        const size_t at = text.find(find, text.find("\"online\""));
+        REQUIRE(at != std::string::npos);
+        text.replace(at, std::strlen(find), by);
         CHECK_FALSE(parse_manifest(text));
     }
 }
