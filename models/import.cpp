@@ -5,10 +5,12 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <random>
 
 #include "models/errors.h"
 #include "models/import_formats.h"
 #include "models/quantise_net.h"
+#include "models/reference.h"
 
 namespace rmt::models {
 namespace {
@@ -55,6 +57,15 @@ Result<Json> read_document(const std::string& bytes) {
     return parse_json(bytes, true);
 }
 
+std::vector<std::vector<int64_t>> rows_within(const Model& model, size_t count) {
+    std::mt19937_64 random(1);
+    std::vector<std::vector<int64_t>> rows(count);
+    for (auto& row : rows)
+        for (const ModelInput& input : model.inputs)
+            row.push_back(input.min + static_cast<int64_t>(random() % (static_cast<uint64_t>(input.max - input.min) + 1)));
+    return rows;
+}
+
 Result<ImportReport> import_net(const std::string& bytes, const ImportOptions& options) {
     RMT_TRY(FloatNet net, parse_float_net(bytes));
     if (options.inputs.empty())
@@ -78,10 +89,27 @@ Result<ImportReport> import_net(const std::string& bytes, const ImportOptions& o
     report.model = std::move(made.model);
     report.format = "rmt_float_net 1";
     if (made.bound) report.margin_bound = *made.bound;
+    report.net = std::move(net);
+    report.net_options = std::move(wanted);
+    RMT_TRY(report.probe, compare_net_rows(report, rows_within(report.model, kProbeRows)));
     return report;
 }
 
 }  // namespace
+
+Result<Comparison> compare_net_rows(const ImportReport& report, std::vector<std::vector<int64_t>> rows) {
+    RMT_BUG_IF(!report.net, "a report of trees");
+    QuantiseOptions options = report.net_options;
+    options.rows = std::move(rows);
+    RMT_TRY(const QuantiseReport made, quantise_net(*report.net, options));
+    Comparison comparison{made.rows, made.different, made.undecided, made.largest_difference, {}};
+    for (const auto& row : options.rows) {
+        if (comparison.different == 0 || !comparison.first_different.empty()) break;
+        const auto answer = infer(report.model, row);
+        if (answer && *answer != float_answer(*report.net, options, row)) comparison.first_different = row;
+    }
+    return comparison;
+}
 
 Result<FloatImport> import_float_model(const std::string& bytes, const ImportOptions& options) {
     FloatImport out;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "models/quantise.h"
+#include "models/quantise_net.h"
 
 namespace rmt::models {
 
@@ -36,8 +37,13 @@ struct FloatImport {
 struct ImportReport : QuantiseTreesReport {  // with the integer model, its bounds and its notes
     std::string format;                 // "rmt_model 1", "xgboost 3.0.0"
     std::optional<FloatModel> origin;   // absent for our own artefact
-    Comparison probe;                   // on rows next to the thresholds
+    Comparison probe;                   // on rows next to the thresholds; of a net: random ones within the ranges
+    std::optional<FloatNet> net;        // of a net, with how it was made into integers
+    QuantiseOptions net_options;
 };
+
+// The integer net and its float form on rows of its inputs; rows outside of the trained ranges are left out. `report` is of a net.
+Result<Comparison> compare_net_rows(const ImportReport& report, std::vector<std::vector<int64_t>> rows);
 
 // The float form alone. Errors: Input M0101..M0113.
 Result<FloatImport> import_float_model(const std::string& bytes, const ImportOptions& options);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <ctime>
+#include <set>
 
 #include "models/json_read.h"
 #include "models/store_files.h"
@@ -295,6 +296,23 @@ Result<std::vector<HistoryEntry>> Store::history(const std::string& policy, cons
     return entries;
 }
 
+namespace {
+
+// Copies that no rollback of kHistoryDepth steps reaches, and that are not of the newest entries either: who rolled back by mistake
+// has what was left.
+void prune_copies(const fs::path& folder, const std::vector<HistoryEntry>& history) {
+    std::set<std::string> keep;
+    for (size_t i = history.size() - std::min(history.size(), kHistoryDepth + 1); i < history.size(); i++) keep.insert(hex_of(history[i].digest));
+    for (const size_t entry : rollback_chain(history, kHistoryDepth)) keep.insert(hex_of(history[entry].digest));
+    std::vector<fs::path> old;
+    std::error_code ignored;
+    for (const auto& file : fs::directory_iterator(folder, ignored))
+        if (file.path().extension() == ".json" && !keep.contains(file.path().stem().string())) old.push_back(file.path());
+    for (const fs::path& path : old) fs::remove(path, ignored);
+}
+
+}  // namespace
+
 Result<void> Store::append_history(const std::string& policy, const std::string& model, HistoryEntry entry, const std::string& artefact) const {
     RMT_CHECK(check_store_name("policy", policy));
     RMT_CHECK(check_store_name("model", model));
@@ -305,7 +323,10 @@ Result<void> Store::append_history(const std::string& policy, const std::string&
     std::error_code ignored;
     if (!fs::exists(copy, ignored)) RMT_CHECK(write_whole(copy, artefact));
     if (entry.time.empty()) entry.time = utc_time(std::time(nullptr));
-    return append_line(folder / "log.jsonl", to_line(entry).dump());
+    RMT_CHECK(append_line(folder / "log.jsonl", to_line(entry).dump()));
+    RMT_TRY(const std::vector<HistoryEntry> all, history(policy, model));
+    if (!all.empty() && all.back().digest == entry.digest) prune_copies(folder, all);  // else the log is damaged: nothing is taken away
+    return {};
 }
 
 Result<std::string> Store::history_artefact(const std::string& policy, const std::string& model, const std::string& digest) const {
@@ -313,6 +334,25 @@ Result<std::string> Store::history_artefact(const std::string& policy, const std
     RMT_CHECK(check_store_name("model", model));
     RMT_CHECK(check_store_name("digest", hex_of(digest)));
     return read_whole(root_ / "history" / policy / model / (hex_of(digest) + ".json"));
+}
+
+std::vector<std::string> Store::in_history(const std::string& digest) const {
+    std::vector<std::string> found;
+    std::error_code ignored;
+    for (const auto& policy : fs::directory_iterator(root_ / "history", ignored))
+        for (const auto& model : fs::directory_iterator(policy.path(), ignored))
+            if (fs::exists(model.path() / (hex_of(digest) + ".json"), ignored))
+                found.push_back(policy.path().filename().string() + "/" + model.path().filename().string());
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+std::vector<size_t> rollback_chain(const std::vector<HistoryEntry>& history, size_t most) {
+    std::vector<size_t> chain;
+    if (history.empty()) return chain;
+    const size_t last = history.size() - 1;
+    for (std::optional<size_t> at = history[last].of.value_or(last); at && chain.size() <= most; at = before_in_history(history, *at)) chain.push_back(*at);
+    return chain;
 }
 
 std::optional<size_t> before_in_history(const std::vector<HistoryEntry>& history, size_t entry) {

@@ -5,7 +5,8 @@
 //     models/NAME/aliases.json                {"aliases": {"stable": 2}, "last_version": 3}
 //     models/NAME.json                        of before versions existed: version 1 of NAME
 //     history/POLICY/MODEL/log.jsonl          one line for each model that was put in place, oldest first
-//     history/POLICY/MODEL/<sha256>.json      those artefacts: a rollback needs no version that may have been removed
+//     history/POLICY/MODEL/<sha256>.json      those artefacts, of the newest entries and as far back as a rollback goes (kHistoryDepth):
+//                                             it needs no version that may have been removed; others go when a model is put in place
 //
 // Invariant: a reader sees whole files only. A file is written beside its place, flushed and renamed; writers hold one lock,
 // so that numbers are given once; what a killed writer left is removed by the next one and never read.
@@ -38,6 +39,8 @@ struct HistoryEntry {
     std::optional<size_t> of;  // of a rollback: the number of the entry that it went back to
 };
 
+constexpr size_t kHistoryDepth = 32;  // steps back of a rollback, and entries before the newest, whose artefacts are kept
+
 class Store {
 public:
     explicit Store(std::filesystem::path root) : root_(std::move(root)) {}
@@ -64,7 +67,10 @@ public:
     // Empty when nothing was put in place yet. A line that a crash cut short is left out.
     Result<std::vector<HistoryEntry>> history(const std::string& policy, const std::string& model) const;
     Result<void> append_history(const std::string& policy, const std::string& model, HistoryEntry entry, const std::string& artefact) const;
+    // NotFound when it is older than the history keeps.
     Result<std::string> history_artefact(const std::string& policy, const std::string& model, const std::string& digest) const;
+    // "POLICY/MODEL" of each history that keeps a copy of this artefact, ascending.
+    std::vector<std::string> in_history(const std::string& digest) const;
 
 private:
     std::filesystem::path root_;
@@ -75,6 +81,7 @@ Result<void> check_store_name(const std::string& what, const std::string& name);
 
 // The number of the entry whose model ran before that of the last one; rollbacks are steps back, not entries of their own.
 // nullopt: there is none.
+std::vector<size_t> rollback_chain(const std::vector<HistoryEntry>& history, size_t most);  // newest first: in place, one step back, ...
 std::optional<size_t> before_in_history(const std::vector<HistoryEntry>& history, size_t entry);
 
 }  // namespace rmt::models

@@ -133,11 +133,15 @@ int cmd_model_import(const Output& out, const ImportArgs& args) {
     RMT_CLI_TRY(const std::string shape, class_of(report.model));
     std::optional<models::Comparison> verified;
     if (!args.verify.empty()) {
-        if (!report.origin)
+        if (!report.origin && !report.net)
             return out.error({ErrorKind::Input, "--verify compares with the library's arithmetic, but '" + args.file + "' is " + report.format, "rmt-load model verify", 0, {}});
         RMT_CLI_TRY(const models::Dataset data, models::read_dataset(args.verify));
         RMT_CLI_TRY(const std::vector<std::vector<int64_t>> rows, rows_for(report.model, data));
-        verified = models::compare_rows(*report.origin, report, options, rows);
+        if (report.net) {
+            RMT_CLI_TRY(verified, models::compare_net_rows(report, rows));
+        } else {
+            verified = models::compare_rows(*report.origin, report, options, rows);
+        }
     }
     RMT_CLI_TRY(const Kept kept, keep_model(report.model, args.output, args.name.empty() ? report.model.name : args.name));
     if (out.json) {

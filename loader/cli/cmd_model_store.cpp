@@ -2,6 +2,7 @@
 // model list, show, alias, rm, export: the store, and what runs of it.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "loader/cli/commands.h"
@@ -95,7 +96,7 @@ Result<std::vector<Line>> store_lines(const Output& out, const Store& store) {
             out.say("warning: " + reference + ": " + artefact.error().message);
             continue;
         }
-        Json item = {{"where", reference}, {"store_name", stored.name}, {"version", stored.version}, {"aliases", stored.aliases}, {"added", stored.added}};
+        Json item = {{"where", reference}, {"store_name", stored.name}, {"version", stored.version}, {"aliases", stored.aliases}, {"added", stored.added}, {"history", store.in_history(artefact->model.digest)}};
         item.update(summary_json(artefact->model));
         lines.push_back({item, fmt::format("{:<32} {}\n", version_text(stored), summary(artefact->model))});
     }
@@ -118,6 +119,7 @@ std::string show_text(const Artefact& artefact, const std::string& shape, const 
     for (const auto& [name, number] : m.output.classes) text += fmt::format("    {} = {}\n", name, number);
     text += fmt::format("  needs   {}\n  samples {}\n", shape, m.samples.inputs.size());
     for (const auto& [key, value] : m.provenance) text += fmt::format("  {}: {}\n", key, value);
+    for (const std::string& history : Store::standard().in_history(m.digest)) text += "  kept in the history of " + history + "\n";
     for (const std::string& use : uses) text += "  used by " + use + "\n";
     if (unknown) text += "  used by: not known, the policies cannot be read without privilege\n";
     else if (uses.empty()) text += "  used by no running policy\n";
@@ -222,12 +224,18 @@ int cmd_model_rm(const Output& out, const std::string& reference, bool force) {
                               "rmt-load model rollback " + uses[0].substr(0, uses[0].find(' ')) + ", or --force: what runs has a copy of its own", 0, {}});
         if (unknown) out.say("warning: whether a running policy uses " + artefact->where + " is not known: the policies cannot be read");
     }
+    std::vector<std::string> histories;
+    for (const uint32_t version : versions)
+        if (const auto artefact = read_artefact(name + "@v" + std::to_string(version)))
+            for (const std::string& history : store.in_history(artefact->model.digest))
+                if (std::find(histories.begin(), histories.end(), history) == histories.end()) histories.push_back(history);
     RMT_CLI_CHECK(store.remove(name, all ? std::nullopt : std::optional<uint32_t>(meant.version)));
     if (out.json)
-        out.document("rm", {{"name", name}, {"versions", versions}});
+        out.document("rm", {{"name", name}, {"versions", versions}, {"history", histories}});
     else
         out.print(all ? fmt::format("{}: {} version{} removed", name, versions.size(), versions.size() == 1 ? "" : "s")
                       : fmt::format("{}@v{}: removed", name, meant.version));
+    for (const std::string& history : histories) out.say("note: the history of " + history + " keeps a copy; rmt-load model rollback brings it back");
     return kOk;
 }
 

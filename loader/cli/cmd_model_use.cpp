@@ -93,6 +93,22 @@ int use_in_shadow(const Output& out, const Where& where, const std::string& refe
     return kOk;
 }
 
+// The history's own copy; or the store's version, where that is still there and still the same.
+Result<std::string> old_artefact(const Store& store, const Where& where, const HistoryEntry& entry) {
+    auto copy = store.history_artefact(where.live.name(), where.model->name, entry.digest);
+    if (copy || copy.error().kind != ErrorKind::NotFound) return copy;
+    const auto stored = entry.version ? store.find(entry.name + "@v" + std::to_string(entry.version)) : Result<models::StoredModel>(fail(copy.error()));
+    if (stored) {
+        RMT_TRY(std::string text, store.artefact(*stored));
+        const auto model = models::parse_model(text);
+        if (model && model->digest == entry.digest) return text;
+    }
+    return fail(ErrorKind::NotFound,
+                fmt::format("the model of {} is not kept any more: the history of '{}' keeps what a rollback of {} steps reaches", entry.time, where.name(),
+                            models::kHistoryDepth),
+                "rmt-load model use " + where.name() + " with a file or a version of the store");
+}
+
 std::string entry_text(const HistoryEntry& e) {
     std::string from = e.name.empty() ? "" : e.version ? fmt::format("{}@v{}", e.name, e.version) : e.name;
     return fmt::format("{}  {:<9} {}  {}{}", e.time, e.how, e.digest.substr(0, 19), from, e.who.empty() ? "" : "  by " + e.who);
@@ -147,7 +163,7 @@ int cmd_model_rollback(const Output& out, const std::string& name, uint32_t step
     if (!to)
         return out.error({ErrorKind::NotFound, "the history of '" + where.name() + "' does not go back so far", "rmt-load model history " + where.name(), 0, {}});
     Artefact artefact;
-    RMT_CLI_TRY(artefact.text, store.history_artefact(where.live.name(), where.model->name, history[*to].digest));
+    RMT_CLI_TRY(artefact.text, old_artefact(store, where, history[*to]));
     RMT_CLI_TRY(artefact.model, models::parse_model(artefact.text));
     artefact.where = "the history: " + history[*to].time;
     return put_in_place(out, where, artefact, {"", "", "", history[*to].name, history[*to].version, "rollback", *to}, {});

@@ -136,6 +136,8 @@ int stats_once(const Output& out, const std::string& policy) {
 int cmd_list(const Output& out) {
     Json list = Json::array();
     std::string text;
+    if (access(load::kPinRoot, R_OK | X_OK) != 0 && errno == EACCES)
+        return out.error({ErrorKind::Permission, std::string("may not look into ") + load::kPinRoot, "run as root", EACCES, {}});
     for (const std::string& name : load::pinned_policies()) {
         auto live = LivePolicy::open(name);
         if (!live) {

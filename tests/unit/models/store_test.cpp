@@ -296,3 +296,53 @@ TEST_CASE("store: a step back is from what runs, whatever was rolled back before
     CHECK_FALSE(before_in_history(history, 4));      // runs 0
     CHECK(before_in_history(history, 5) == 0);       // put in place while 0 ran
 }
+
+TEST_CASE("store: the history keeps what a rollback of kHistoryDepth steps reaches, and no more") {
+    const Scratch scratch;
+    const Store store(scratch.root);
+    const fs::path folder = scratch.root / "history/p/m";
+    const auto put = [&](const Model& model, const char* how, std::optional<size_t> of = {}) {
+        HistoryEntry entry;
+        entry.digest = model.digest, entry.how = how, entry.of = of;
+        REQUIRE(store.append_history("p", "m", entry, to_json(model)));
+    };
+    const auto copies = [&] {
+        size_t count = 0;
+        for (const auto& file : fs::directory_iterator(folder)) count += file.path().extension() == ".json";
+        return count;
+    };
+    std::vector<Model> models;
+    for (int32_t i = 0; i < 50; i++) models.push_back(variant(i));
+    for (int i = 0; i < 40; i++) put(models[static_cast<size_t>(i)], "use");
+    CHECK(copies() == kHistoryDepth + 1);  // and the one in place
+    CHECK(store.history("p", "m")->size() == 40);
+    CHECK(store.history_artefact("p", "m", models[39 - kHistoryDepth].digest));
+    const auto gone = store.history_artefact("p", "m", models[38 - kHistoryDepth].digest);
+    REQUIRE_FALSE(gone);
+    CHECK(gone.error().kind == ErrorKind::NotFound);
+    CHECK(store.in_history(models[39].digest) == std::vector<std::string>{"p/m"});
+    CHECK(store.in_history(models[0].digest).empty());
+
+    // Back to the oldest that is kept: what was left is kept too, it is new. Then on from there, until only rollbacks reach it.
+    const size_t oldest = 39 - kHistoryDepth;
+    put(models[oldest], "rollback", oldest);
+    CHECK(copies() == kHistoryDepth + 1);
+    CHECK(rollback_chain(*store.history("p", "m"), 99).front() == oldest);
+    CHECK(store.history_artefact("p", "m", models[39].digest));
+    for (int i = 0; i < 40; i++) {
+        const size_t last = store.history("p", "m")->size();
+        put(models[45], "use");
+        put(models[oldest], "rollback", last - 1);  // to and fro
+    }
+    CHECK(copies() == 2);
+    CHECK(store.history_artefact("p", "m", models[oldest].digest));
+    CHECK(store.history_artefact("p", "m", models[45].digest));
+
+    // A log that cannot be read to its end takes nothing away.
+    std::ofstream(folder / "log.jsonl") << "damaged\n";
+    const size_t before = copies();
+    put(models[46], "use");
+    CHECK(copies() >= 1);
+    CHECK(copies() <= before + 1);
+    CHECK(store.history_artefact("p", "m", models[46].digest));
+}
