@@ -240,7 +240,7 @@ bool ModelCheck::check_tree(uint32_t tree, uint64_t root) {
         if (!enter(at.node, filler) || !check_question(*seen, at.node, at.steps)) return false;
         if (seen->leaf) {
             out_.facts.longest = std::max(out_.facts.longest, at.steps);
-            if (!check_leaf(tree, at.node, seen->number, at.reached)) return false;
+            if (!check_leaf(tree, kind_ == RMT_MODEL_TREE ? at.node / 4 : at.node, seen->number, at.reached)) return false;
             continue;
         }
         Step low{seen->left, at.steps + 1, at.reached, at.box};

@@ -3,7 +3,9 @@
 #include "verifier_ext/model_check.h"
 
 #include <cstring>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <random>
 #include <set>
 
@@ -314,5 +316,44 @@ TEST_CASE("bytes changed at random: no crash") {
             verify_model(bytes, m);
         }
         for (size_t size = 0; size < good.size(); size++) CHECK(verify_model({good.data(), size}, m).rejected);
+    }
+}
+
+// What docs/errors-verifier.md shows of V07xx, word for word, on values of today's layout.
+TEST_CASE("the page's examples of models are what the verifier says") {
+    std::ifstream file(std::string(RMT_SOURCE_DIR) + "/docs/errors-verifier.md");
+    const std::string page{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    const auto sums = [] {
+        ValueBytes v = header(RMT_MODEL_FOREST, 1, 1, 2, -8, 16);
+        v.roots = {0 | kLast, 3, 6, 6};
+        v.nodes = {split(0, 0, 1), leaf(1, 1), leaf(2, 2), split(1, 0, 4), leaf(4, 10), leaf(5, 20), leaf(6, 0), leaf(7, 0)};
+        v.outputs[0].base = INT64_MAX;
+        return v;
+    };
+    struct Case {
+        const char* id;
+        ManifestModel model;
+        ValueBytes value;
+        std::function<void(ValueBytes&)> change;
+    };
+    const Case cases[] = {
+        {"V0701", tree_policy(), small_tree(), [](auto& v) { v.head.depth = 12; }},
+        {"V0701", tree_policy(), small_tree(), [](auto& v) { v.head.layout = 1; }},
+        {"V0702", tree_policy(), small_tree(), [](auto& v) { v.blocks[3] = block_leaf(2, 7); }},
+        {"V0703", tree_policy(), small_tree(), [](auto& v) { v.blocks[0] = block(0xf10, 3, 0, 0, 0); }},
+        {"V0704", tree_policy(), small_tree(), [](auto& v) { v.blocks[3] = block_leaf(3, 5000); }},
+        {"V0705", tree_policy(), small_tree(), [](auto& v) { v.bounds[0] = {-RMT_MODEL_LIMIT - 1, 1u << 30}; }},
+        {"V0706", policy(EngineKind::Forest, 4, 4, 8), sums(), [](auto&) {}},
+    };
+    for (const Case& c : cases) {
+        ValueBytes v = c.value;
+        ManifestModel m = c.model;
+        m.name = "next_delta";
+        c.change(v);
+        const ModelVerdict verdict = verify_model(v.bytes(), m);
+        REQUIRE(verdict.rejected);
+        CHECK(verdict.rejected->id == c.id);
+        const std::string example = "error[" + verdict.rejected->id + "]: " + verdict.rejected->message + "\n = help: " + verdict.rejected->hint + "\n";
+        CHECK_THAT(page, ContainsSubstring(example));
     }
 }
