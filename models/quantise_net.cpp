@@ -131,7 +131,9 @@ double Quantiser::activation_limit(size_t at, const std::vector<Span>& spans) co
             for (double value : activations[at]) most = std::max(most, std::abs(value));
         }
     }
-    return std::max(most, 1e-30);
+    // nothing that can be active (all inputs constant, say) is no reason for a unit that nothing else fits
+    const FloatLayer& layer = net_.layers[at];
+    return std::max({most, 1e-9 * largest(layer.weights, 0, layer.weights.size()), 1e-9 * largest(layer.bias, 0, layer.bias.size()), 1e-30});
 }
 
 // A unit of all weights: outputs that are compared with each other need the same one.

@@ -26,6 +26,11 @@ struct Examples {  // standardised
     const double* row(size_t i) const { return inputs.data() + i * width; }
 };
 
+struct Prior {  // strength / 2 * |weights - at|^2 is added to the mean loss
+    double strength = 0;
+    std::vector<double> at;  // empty: 0
+};
+
 double uniform(std::mt19937_64& random) { return static_cast<double>(random() >> 11) * 0x1p-53; }
 
 // Dense layers with relu between them, and the state of Adam.
@@ -54,7 +59,7 @@ public:
     }
 
     // One step of Adam on the rows order[begin..end); the sum of their losses before it.
-    double step(const Examples& rows, std::span<const uint32_t> batch, double rate, double decay) {
+    double step(const Examples& rows, std::span<const uint32_t> batch, double rate, const Prior& prior) {
         std::fill(gradient_.begin(), gradient_.end(), 0);
         double sum = 0;
         for (uint32_t i : batch) {
@@ -65,7 +70,7 @@ public:
         steps_++;
         power1_ *= kBeta1, power2_ *= kBeta2;
         for (size_t i = 0; i < weights_.size(); i++) {
-            const double g = gradient_[i] / static_cast<double>(batch.size()) + decay * weights_[i];
+            const double g = gradient_[i] / static_cast<double>(batch.size()) + prior.strength * (weights_[i] - (prior.at.empty() ? 0 : prior.at[i]));
             first_[i] = kBeta1 * first_[i] + (1 - kBeta1) * g;
             second_[i] = kBeta2 * second_[i] + (1 - kBeta2) * g * g;
             weights_[i] -= rate * (first_[i] / (1 - power1_)) / (std::sqrt(second_[i] / (1 - power2_)) + kEpsilon);
@@ -217,7 +222,8 @@ Result<void> check_options(const NetTrainOptions& o) {
     return {};
 }
 
-void run_epochs(Trainer& trainer, const Examples& rows, const Examples& stop, const NetTrainOptions& options, std::mt19937_64& random, NetTrainReport& report) {
+void run_epochs(Trainer& trainer, const Examples& rows, const Examples& stop, const NetTrainOptions& options, const Prior& prior, std::mt19937_64& random,
+                NetTrainReport& report) {
     std::vector<uint32_t> order(rows.size());
     std::iota(order.begin(), order.end(), 0);
     std::vector<double> best;
@@ -228,7 +234,7 @@ void run_epochs(Trainer& trainer, const Examples& rows, const Examples& stop, co
         const double rate = options.learning_rate * (1 - 0.9 * epoch / options.epochs);
         double sum = 0;
         for (size_t begin = 0; begin < order.size(); begin += options.batch)
-            sum += trainer.step(rows, std::span(order).subspan(begin, std::min<size_t>(options.batch, order.size() - begin)), rate, options.weight_decay);
+            sum += trainer.step(rows, std::span(order).subspan(begin, std::min<size_t>(options.batch, order.size() - begin)), rate, prior);
         report.last_loss = sum / static_cast<double>(order.size());
         if (epoch == 0) report.first_loss = report.last_loss;
         report.trained.rounds = epoch + 1;
@@ -323,7 +329,7 @@ Result<NetTrainReport> train_net(const Dataset& data, const NetTrainOptions& opt
     sizes.push_back(classify ? classes.outputs() : 1);
     std::mt19937_64 random(options.common.seed);
     Trainer trainer(sizes, !classify ? NetLoss::Squared : classes.positive ? NetLoss::Logistic : NetLoss::Softmax, random);
-    run_epochs(trainer, examples, stop, options, random, report);
+    run_epochs(trainer, examples, stop, options, {options.weight_decay, {}}, random, report);
     RMT_TRY(FloatNet net, finish_net(trainer.net(), rows, scaling));
 
     QuantiseOptions quantise;
@@ -346,6 +352,130 @@ Result<NetTrainReport> train_net(const Dataset& data, const NetTrainOptions& opt
     report.trained.model = std::move(report.quantised.model);
     report.quantised.model = {};
     RMT_CHECK(finish_report(report.trained, data, rows, options.common, options.kind == NetTrainOptions::Kind::Mlp ? "rmt mlp 1" : "rmt linear 1"));
+    return report;
+}
+
+namespace {
+
+// Mean and deviation of what the old model was trained on, as its samples show it, and of the rows: few rows alone say too little.
+Scaling scaling_of_both(const Model& old, const TrainRows& rows, Task task) {
+    const size_t inputs = old.inputs.size();
+    std::vector<Column> columns(inputs);
+    Column labels;
+    for (size_t i = 0; i < old.samples.inputs.size(); i++) {
+        for (size_t c = 0; c < inputs; c++) columns[c].values.push_back(old.samples.inputs[i][c]);
+        if (old.samples.outputs[i]) labels.values.push_back(*old.samples.outputs[i]);
+    }
+    for (uint32_t row : rows.grow) {
+        for (size_t c = 0; c < inputs; c++) columns[c].values.push_back(rows.inputs[c]->values[row]);
+        labels.values.push_back(rows.label->values[row]);
+    }
+    Scaling scaling;
+    const auto all = [](const Column& column) {
+        std::vector<uint32_t> which(column.values.size());
+        std::iota(which.begin(), which.end(), 0u);
+        return which;
+    };
+    for (const Column& column : columns) {
+        scaling.mean.push_back(mean_of(column.values, all(column)));
+        scaling.scale.push_back(deviation_of(column.values, all(column), scaling.mean.back()));
+    }
+    if (task == Task::Regress) {
+        scaling.label_mean = mean_of(labels.values, all(labels));
+        scaling.label_scale = deviation_of(labels.values, all(labels), scaling.label_mean);
+    }
+    return scaling;
+}
+
+// The weights that finish_net() makes these layers of.
+std::vector<double> unscaled_weights(FloatNet net, const Scaling& scaling) {
+    FloatLayer &first = net.layers.front(), &last = net.layers.back();
+    for (double& weight : last.weights) weight /= scaling.label_scale;
+    for (double& bias : last.bias) bias = (bias - scaling.label_mean) / scaling.label_scale;
+    for (size_t k = 0; k < first.outputs; k++)
+        for (size_t i = 0; i < net.inputs; i++) {
+            double& weight = first.weights[k * net.inputs + i];
+            first.bias[k] += weight * scaling.mean[i];
+            weight *= scaling.scale[i];
+        }
+    std::vector<double> weights;
+    for (const FloatLayer& layer : net.layers) {
+        weights.insert(weights.end(), layer.weights.begin(), layer.weights.end());
+        weights.insert(weights.end(), layer.bias.begin(), layer.bias.end());
+    }
+    return weights;
+}
+
+ClassNumbers classes_of(const Model& old, int64_t none) {
+    ClassNumbers classes;
+    classes.positive = old.link == Link::Positive;
+    if (classes.positive) classes.answers = {0, 1};
+    for (size_t k = 0; k < model_outputs(old) && !classes.positive; k++) {
+        classes.answers.push_back(answer_of(old, k));
+        if (classes.answers.back() == none) classes.none = static_cast<int64_t>(k);
+    }
+    return classes;
+}
+
+QuantiseOptions quantise_as(const Model& old, const TrainRows& rows, const TrainOptions& common) {
+    QuantiseOptions quantise;
+    quantise.name = common.name;
+    quantise.inputs = inputs_of(rows, common);
+    for (size_t i = 0; i < old.inputs.size(); i++) {
+        quantise.inputs[i].min = std::min(quantise.inputs[i].min, old.inputs[i].min);
+        quantise.inputs[i].max = std::max(quantise.inputs[i].max, old.inputs[i].max);
+    }
+    quantise.output = common.output;
+    quantise.bits = old.net->bits == 8 ? 8 : 16;
+    quantise.link = old.link;
+    quantise.answers = old.answers;
+    quantise.rows = old.samples.inputs;
+    for (uint32_t row : rows.grow) {
+        std::vector<int64_t> one;
+        for (const Column* column : rows.inputs) one.push_back(column->values[row]);
+        quantise.rows.push_back(std::move(one));
+    }
+    return quantise;
+}
+
+}  // namespace
+
+Result<NetTrainReport> adapt_net(const Model& old, const Dataset& data, const NetAdaptOptions& options) {
+    if (!old.net || old.origin.empty())
+        return model_error("M0305", "", "model '" + old.name + "' does not say what float net it was made from", "train or import it again");
+    RMT_TRY(const FloatNet start, parse_float_net(old.origin));
+    std::vector<uint32_t> sizes = {start.inputs};
+    for (const FloatLayer& layer : start.layers) {
+        if (layer.kind != LayerKind::Dense) return model_error("M0305", "", "a convolution cannot be adapted", "train it again");
+        if (!layer.relu && &layer != &start.layers.back()) return model_error("M0305", "", "a net with a hidden layer without relu cannot be adapted", "train it again");
+        sizes.push_back(layer.outputs);
+    }
+    NetTrainOptions train = options.train;
+    train.kind = sizes.size() > 2 ? NetTrainOptions::Kind::Mlp : NetTrainOptions::Kind::Linear;
+    train.common.task = old.link == Link::Round ? Task::Regress : Task::Classify;
+    train.common.max_inputs = std::max(train.common.max_inputs, old.inputs.size());
+    RMT_CHECK(check_options(train));
+    RMT_TRY(const TrainRows rows, select_rows(data, train.common));
+    const bool classify = train.common.task == Task::Classify;
+    const ClassNumbers classes = classes_of(old, train.common.none);
+    if (classify && !std::is_sorted(classes.answers.begin(), classes.answers.end()))
+        return model_error("M0305", "", "a net whose answers are not in ascending order cannot be adapted", "train it again");
+    const Scaling scaling = scaling_of_both(old, rows, train.common.task);
+    const Examples examples = examples_of(rows, rows.grow, scaling, classify ? &classes : nullptr);
+    NetTrainReport report;
+    std::mt19937_64 random(train.common.seed);
+    Trainer trainer(sizes, !classify ? NetLoss::Squared : classes.positive ? NetLoss::Logistic : NetLoss::Softmax, random);
+    Prior prior{train.weight_decay, {}};
+    if (options.mode != NetAdaptOptions::Mode::FromNothing) {
+        prior = {options.pull, unscaled_weights(start, scaling)};
+        trainer.set_weights(prior.at);
+    }
+    if (examples.size() > 0 && options.mode != NetAdaptOptions::Mode::AsItIs) run_epochs(trainer, examples, {}, train, prior, random, report);
+    RMT_TRY(const FloatNet net, finish_net(trainer.net(), rows, scaling));
+    RMT_TRY(report.quantised, quantise_net(net, quantise_as(old, rows, train.common)));
+    report.trained.model = std::move(report.quantised.model);
+    report.quantised.model = {};
+    RMT_CHECK(finish_report(report.trained, data, rows, train.common, "rmt warm start 1"));
     return report;
 }
 

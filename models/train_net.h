@@ -35,6 +35,18 @@ struct NetTrainReport {
 // Errors: Input M0302, M0304, M0305, M0306 as train_boost(); M0108 when the net cannot be quantised.
 Result<NetTrainReport> train_net(const Dataset& data, const NetTrainOptions& options);
 
+// Few-shot adaptation (models/warm_start.h): trained on from a net model's origin, on few rows of something similar. The shape, the
+// classes and the bits are the old model's; inputs are scaled as its samples and these rows are; trained ranges become those of both.
+struct NetAdaptOptions {
+    NetTrainOptions train;    // common, epochs, batch, learning rate; the rest is the old model's
+    double pull = 0;          // towards the old weights: pull / 2 * |difference|^2 of standardised inputs is added to the mean loss
+    enum class Mode { TrainOn, AsItIs, FromNothing };
+    Mode mode = Mode::TrainOn;  // AsItIs: only the ranges change; FromNothing: random weights instead of the old ones, all else is the same
+};
+
+// Errors: Input M0305 a model that does not say what float net it was made from, or a convolution; M0302, M0304; those of quantise_net().
+Result<NetTrainReport> adapt_net(const Model& old, const Dataset& data, const NetAdaptOptions& options);
+
 // The same net with so many bits, from its origin; 8 bits take their scales from (at most 4096 of) the rows of `data`.
 // Errors: Input M0305 a model that does not say what float net it was made from; M0302 a column; those of quantise_net().
 Result<Model> with_bits(const Model& model, const Dataset& data, uint32_t bits);

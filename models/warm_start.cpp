@@ -3,321 +3,199 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <set>
+#include <optional>
+#include <random>
+#include <utility>
 
-#include "bpf/include/rmt/model_layout.h"
 #include "models/boost.h"
 #include "models/errors.h"
-#include "models/grow.h"
-#include "models/objective.h"
 #include "models/reference.h"
+#include "models/train_net.h"
 #include "models/train_rows.h"
+#include "models/warm_start_ways.h"
 
 namespace rmt::models {
 namespace {
 
-// What a leaf must save in wrong rows to be worth having.
-constexpr double kLeafCost = 1;
+constexpr double kPriors[] = {16, 2};  // rows that the old model counts for
+constexpr size_t kFewestRows = 8, kMostRows = 4096;
+constexpr size_t kOneByOne = 24, kEightFolds = 64;  // up to so many rows each is a fold, or there are eight, else four
+constexpr uint32_t kFreshRounds = 20, kFreshDepth = 4;
+// Of nets: rows seen in a training, and bounds of the epochs.
+constexpr size_t kAdaptVisits = 12'000, kFreshVisits = 24'000;
+constexpr uint32_t kFewestEpochs = 20, kMostEpochs = 600;
+constexpr double kPullOfRow = 0.01;
 
-struct Branch {
-    Tree tree;
-    double cost = 0;  // wrong rows and leaves
+struct Way {
+    enum class How { AsItIs, Adapted, FromNothing } how = How::Adapted;
+    double prior = 0;  // Adapted
 };
 
-Branch join(int32_t feature, int32_t threshold, const Branch& left, const Branch& right) {
-    Branch both;
-    both.cost = left.cost + right.cost;
-    Tree& tree = both.tree;
-    tree.add_leaf(0);
-    tree.feature[0] = feature;
-    tree.threshold[0] = threshold;
-    for (const Branch* part : {&left, &right}) {
-        auto offset = static_cast<int32_t>(tree.size());
-        (part == &left ? tree.left : tree.right)[0] = offset;
-        for (size_t node = 0; node < part->tree.size(); node++) {
-            tree.add_leaf(part->tree.value[node]);
-            tree.feature.back() = part->tree.feature[node];
-            tree.threshold.back() = part->tree.threshold[node];
-            if (part->tree.is_leaf(node)) continue;
-            tree.left.back() = part->tree.left[node] + offset;
-            tree.right.back() = part->tree.right[node] + offset;
-        }
-    }
-    return both;
+std::string text_of(const Way& way) {
+    if (way.how == Way::How::AsItIs) return "the old model as it is";
+    if (way.how == Way::How::FromNothing) return "from nothing";
+    std::string rows = std::to_string(way.prior);
+    rows.erase(rows.find_last_not_of('0') + 1);
+    if (rows.back() == '.') rows.pop_back();
+    return "adapted, counting for " + rows + " rows";
 }
 
-// A single tree that answers labels. Rows are numbers into rows.grow.
-class LabelTree {
-public:
-    LabelTree(const Tree& old, const TrainRows& rows, const WarmOptions& options, std::vector<BinnedColumn> columns)
-        : old_(old), rows_(rows), options_(options), nodes_left_(options.common.max_nodes) {
-        for (int64_t label : labels_ = labels_of(rows, rows.grow)) known_.insert(label);
-        grow_.columns = std::move(columns);
-        double share = 0;
-        grow_.labels = number_labels(*rows.label, rows.grow, options.common, grow_.label_values, share);
-        grow_.confidence = options.common.confidence;
-        grow_.none = static_cast<int32_t>(options.common.none);
-        nodes_left_ -= std::min(nodes_left_, old_.size());
-    }
-
-    Tree adapt() {
-        std::vector<uint32_t> all(labels_.size());
-        for (uint32_t i = 0; i < all.size(); i++) all[i] = i;
-        Counts before;
-        return merge_equal_leaves(adapt(0, all, 0, before).tree);
-    }
-
-private:
-    using Counts = std::map<int64_t, double>;
-
-    // `before` receives what the old leaves below count for.
-    Branch adapt(int32_t node, const std::vector<uint32_t>& rows, uint32_t depth, Counts& before) {  // depth <= 16
-        if (old_.is_leaf(node)) {
-            const int32_t answer = old_.value[static_cast<size_t>(node)];
-            if (known_.count(answer) > 0 || rows.empty()) before[answer] += options_.prior_rows;
-            Branch one = leaf(rows, before);
-            if (rows.empty() && options_.prior_rows == 0) one.tree.value[0] = answer;
-            return extend(rows, depth, std::move(one));
-        }
-        std::vector<uint32_t> left, right;
-        const Column& input = *rows_.inputs[static_cast<size_t>(old_.feature[node])];
-        for (uint32_t row : rows) (input.values[rows_.grow[row]] <= old_.threshold[node] ? left : right).push_back(row);
-        if (left.empty() && !may_answer(old_.left[node])) return adapt(old_.right[node], rows, depth, before);
-        if (right.empty() && !may_answer(old_.right[node])) return adapt(old_.left[node], rows, depth, before);
-        Counts of_left, of_right;
-        const Branch a = adapt(old_.left[node], left, depth + 1, of_left), b = adapt(old_.right[node], right, depth + 1, of_right);
-        Branch both = join(old_.feature[node], old_.threshold[node], a, b);
-        for (const Counts* part : {&of_left, &of_right})
-            for (const auto& [answer, count] : *part) before[answer] += count;
-        if (rows.empty()) return both;
-        Branch one = leaf(rows, before);
-        return one.cost <= both.cost ? one : both;
-    }
-
-    // Has a branch that no row takes an answer that some row has?
-    bool may_answer(int32_t node) const {
-        if (old_.is_leaf(node)) return known_.count(old_.value[node]) > 0;
-        return may_answer(old_.left[node]) || may_answer(old_.right[node]);
-    }
-
-    Branch leaf(const std::vector<uint32_t>& rows, const Counts& before) const {
-        Counts counts = before;
-        for (uint32_t row : rows) counts[labels_[row]] += 1;
-        double all = 0, best = 0;
-        int64_t answer = options_.common.none;
-        for (const auto& [label, count] : counts) {
-            all += count;
-            if (count > best && label >= options_.common.output.min && label <= options_.common.output.max) best = count, answer = label;
-        }
-        if (best < options_.common.confidence * all) answer = options_.common.none;
-        Branch branch;
-        branch.tree.add_leaf(static_cast<int32_t>(answer));
-        auto right = counts.find(answer);
-        branch.cost = kLeafCost + all - (right == counts.end() ? 0 : right->second);
-        return branch;
-    }
-
-    Branch extend(const std::vector<uint32_t>& rows, uint32_t depth, Branch one) {
-        const TrainOptions& common = options_.common;
-        if (one.cost < 1 || depth >= common.max_depth || rows.size() < 2 * size_t{common.min_leaf} || nodes_left_ < 2) return one;
-        grow_.limits = {common.max_depth - depth, static_cast<uint32_t>(nodes_left_ + 1), common.min_leaf};
-        grow_.rows = rows;
-        Branch grown;
-        grown.tree = grow_classifier(grow_).tree;
-        name_features(grown.tree, rows_);
-        for (size_t node = 0; node < grown.tree.size(); node++) grown.cost += grown.tree.is_leaf(node) ? kLeafCost : 0;
-        for (uint32_t row : rows) {
-            size_t node = 0;
-            while (!grown.tree.is_leaf(node)) {
-                int64_t value = rows_.inputs[static_cast<size_t>(grown.tree.feature[node])]->values[rows_.grow[row]];
-                node = static_cast<size_t>(value <= grown.tree.threshold[node] ? grown.tree.left[node] : grown.tree.right[node]);
-            }
-            grown.cost += grown.tree.value[node] != labels_[row];
-        }
-        if (grown.cost >= one.cost) return one;
-        nodes_left_ -= std::min(nodes_left_, grown.tree.size() - 1);
-        return grown;
-    }
-
-    const Tree& old_;
-    const TrainRows& rows_;
-    const WarmOptions& options_;
-    size_t nodes_left_;
-    std::vector<int64_t> labels_;
-    std::set<int64_t> known_;
-    GrowInput grow_;
-};
-
-// Node reached by each row.
-std::vector<size_t> leaves_of(const Tree& tree, const TrainRows& rows) {
-    std::vector<size_t> leaves;
-    for (uint32_t row : rows.grow) {
-        size_t node = 0;
-        while (!tree.is_leaf(node)) {
-            int64_t value = rows.inputs[static_cast<size_t>(tree.feature[node])]->values[row];
-            node = static_cast<size_t>(value <= tree.threshold[node] ? tree.left[node] : tree.right[node]);
-        }
-        leaves.push_back(node);
-    }
-    return leaves;
-}
-
-void refit_numbers(Tree& tree, const TrainRows& rows, const WarmOptions& options) {
-    std::vector<double> sum(tree.size(), 0), count(tree.size(), options.prior_rows);
-    for (size_t node = 0; node < tree.size(); node++) sum[node] = options.prior_rows * tree.value[node];
-    std::vector<size_t> leaves = leaves_of(tree, rows);
-    for (size_t i = 0; i < leaves.size(); i++)
-        sum[leaves[i]] += static_cast<double>(rows.label->values[rows.grow[i]]), count[leaves[i]] += 1;
-    for (size_t node = 0; node < tree.size(); node++) {
-        if (!tree.is_leaf(node) || count[node] == 0) continue;
-        double mean = std::floor(sum[node] / count[node] + 0.5);
-        tree.value[node] = static_cast<int32_t>(
-            std::clamp(mean, static_cast<double>(options.common.output.min), static_cast<double>(options.common.output.max)));
-    }
-    tree = merge_equal_leaves(std::move(tree));
-}
-
-// Tree after tree, as boosting would, with the old leaf as a prior: the least of loss + prior / 2 * (leaf - old leaf)^2.
-void refit_forest(Model& model, const TrainRows& rows, const WarmOptions& options) {
-    Objective objective;
-    objective.loss = model.link == Link::Round ? Loss::Squared : model.link == Link::Positive ? Loss::Logistic : Loss::Softmax;
-    objective.outputs = static_cast<uint32_t>(model_outputs(model));
-    objective.shift = model.shift;
-    std::vector<int64_t> labels = labels_of(rows, rows.grow);
-    if (model.link == Link::Argmax)
-        for (int64_t& label : labels)
-            for (size_t k = 0; k < objective.outputs; k++)
-                if (answer_of(model, k) == label) {
-                    label = static_cast<int64_t>(k);
-                    break;
-                }
-    Scores scores;
-    std::vector<std::vector<GradientPair>> pairs(objective.outputs, std::vector<GradientPair>(labels.size()));
-    for (size_t k = 0; k < objective.outputs; k++) scores.emplace_back(labels.size(), base_of(model, k));
-    for (Tree& tree : model.trees) {
-        objective.gradients(scores, labels, pairs);
-        const auto output = static_cast<size_t>(tree.output);
-        const std::vector<size_t> leaves = leaves_of(tree, rows);
-        std::vector<int64_t> gradient(tree.size(), 0), hessian(tree.size(), 0);
-        for (size_t i = 0; i < leaves.size(); i++)
-            gradient[leaves[i]] += pairs[output][i].gradient, hessian[leaves[i]] += pairs[output][i].hessian;
-        const double one_row = objective.loss == Loss::Squared ? 1 : 0.25;
-        for (size_t node = 0; node < tree.size(); node++) {
-            if (!tree.is_leaf(node) || hessian[node] == 0) continue;
-            double weight = static_cast<double>(hessian[node]) / objective.hessian_unit, prior = options.prior_rows * one_row;
-            auto fresh = static_cast<double>(objective.leaf(gradient[node], hessian[node], 1, options.learning_rate));
-            double mixed = (prior * tree.value[node] + (weight + 1) * fresh) / (prior + weight + 1);
-            tree.value[node] = static_cast<int32_t>(std::floor(mixed + 0.5));
-        }
-        for (size_t i = 0; i < leaves.size(); i++) scores[output][i] += tree.value[leaves[i]];
-        tree = merge_equal_leaves(std::move(tree));
-    }
-}
-
-Result<TrainReport> adapt_tree(const Model& old, const Dataset& data, const WarmOptions& options) {
-    RMT_TRY(const TrainRows rows, select_rows(data, options.common));
-    TrainReport report;
-    Model& model = report.model;
-    const std::vector<BinnedColumn> columns = bin_inputs(rows, options.common, model);
+// Trained ranges of both, samples and digest of what it now is.
+void widen(Model& model, const Model& old) {
     for (size_t i = 0; i < model.inputs.size(); i++) {
         model.inputs[i].min = std::min(model.inputs[i].min, old.inputs[i].min);
         model.inputs[i].max = std::max(model.inputs[i].max, old.inputs[i].max);
     }
-    if (options.common.task == Task::Classify) {
-        model.trees.push_back(LabelTree(old.trees[0], rows, options, columns).adapt());
-    } else {
-        model.trees.push_back(old.trees[0]);
-        refit_numbers(model.trees[0], rows, options);
-    }
+    for (size_t i = 0; i < model.samples.inputs.size(); i++) model.samples.outputs[i] = infer(model, model.samples.inputs[i]);
+    seal(model);
+}
+
+Result<TrainReport> net_way(const Way& way, const Model& old, const Dataset& data, const WarmOptions& options) {
+    NetAdaptOptions adapt;
+    adapt.train.common = options.common;
+    const double rows = std::max<double>(1, static_cast<double>(data.rows()) * (1 - options.common.holdout));
+    const auto epochs = static_cast<double>(way.how == Way::How::FromNothing ? kFreshVisits : kAdaptVisits) / rows;
+    adapt.train.epochs = static_cast<uint32_t>(std::clamp<double>(epochs, kFewestEpochs, kMostEpochs));
+    adapt.mode = way.how == Way::How::AsItIs ? NetAdaptOptions::Mode::AsItIs : way.how == Way::How::Adapted ? NetAdaptOptions::Mode::TrainOn : NetAdaptOptions::Mode::FromNothing;
+    adapt.pull = kPullOfRow * way.prior * 8 / rows;
+    RMT_TRY(NetTrainReport report, adapt_net(old, data, adapt));
+    return std::move(report.trained);
+}
+
+Result<TrainReport> old_as_it_is(const Model& old, const Dataset& data, const WarmOptions& options) {
+    RMT_TRY(const TrainRows rows, select_rows(data, options.common));
+    TrainReport report;
+    report.model = old;
+    report.model.samples = {};
+    Model seen;
+    bin_inputs(rows, options.common, seen);
+    widen(report.model, seen);
     report.rounds = 1;
-    model.provenance["warm_start"] = old.digest.empty() ? old.name : old.digest;
     RMT_CHECK(finish_report(report, data, rows, options.common, "rmt warm start 1"));
     return report;
 }
 
-Result<TrainReport> adapt_forest(const Model& old, const Dataset& data, const WarmOptions& options) {
-    RMT_TRY(TrainRows rows, select_rows(data, options.common));
-    Model fitted = old;
-    std::set<int64_t> answers = {0, 1};
-    if (old.link == Link::Argmax) {
-        answers.clear();
-        for (size_t k = 0; k < model_outputs(old); k++) answers.insert(answer_of(old, k));
-    }
-    if (old.link != Link::Round) std::erase_if(rows.grow, [&](uint32_t row) { return answers.count(rows.label->values[row]) == 0; });
-    refit_forest(fitted, rows, options);
+// One setting for all: to choose it as well by few rows costs more than it gains.
+Result<TrainReport> trees_from_nothing(const Model& old, const Dataset& data, const WarmOptions& options) {
+    const uint32_t min_leaf = std::min<uint32_t>(2, static_cast<uint32_t>(data.rows()));
     BoostOptions boost;
+    const uint32_t labels = std::min(boost.common.max_labels, options.common.max_labels);
     boost.common = options.common;
-    boost.trees = std::max(options.more_trees, 1u);
-    boost.max_trees = options.more_trees > 0 ? boost.max_trees : 0;
-    boost.learning_rate = options.learning_rate;
-    RMT_TRY(TrainReport report, boost_further(fitted, data, boost));
-    report.model.provenance["warm_start"] = old.digest.empty() ? old.name : old.digest;
-    report.model.provenance["trainer"] = "rmt warm start 1";
-    seal(report.model);
+    boost.common.min_leaf = min_leaf;
+    Result<TrainReport> report = fail(ErrorKind::Input, "");
+    if (old.kind == ModelKind::Tree) {
+        report = train_tree(data, boost.common);
+    } else {
+        boost.trees = kFreshRounds;
+        boost.common.max_labels = labels;
+        boost.common.max_depth = std::min(options.common.max_depth, kFreshDepth);
+        boost.min_child_weight = min_leaf / 5.0;
+        report = train_boost(data, boost);
+    }
+    if (report) widen(report->model, old);
     return report;
 }
 
-Result<TrainReport> adapt_model(const Model& old, const Dataset& data, const WarmOptions& options) {
-    return old.kind == ModelKind::Tree ? adapt_tree(old, data, options) : adapt_forest(old, data, options);
+Result<TrainReport> go(const Way& way, const Model& old, const Dataset& data, WarmOptions options) {
+    if (!has_trees(old.kind)) return net_way(way, old, data, options);
+    if (way.how == Way::How::AsItIs) return old_as_it_is(old, data, options);
+    if (way.how == Way::How::FromNothing) return trees_from_nothing(old, data, options);
+    options.prior_rows = way.prior;
+    return adapt_trees(old, data, options);
 }
 
-// A single tree without the old one's splits: nothing of it is left.
-Model without_splits(const Model& old, const WarmOptions& options) {
-    Model stub = old;
-    stub.trees[0] = Tree();
-    stub.trees[0].add_leaf(static_cast<int32_t>(options.common.none));
-    return stub;
+// The one that is right if the others are not better, first.
+std::vector<Way> ways_for(const Model& old, bool trusted, const WarmOptions& options) {
+    std::vector<Way> ways = {{Way::How::AsItIs, 0}};
+    for (double prior : kPriors) ways.push_back({Way::How::Adapted, prior});
+    if (!has_trees(old.kind) || old.kind == ModelKind::Tree || options.more_trees > 0)
+        ways.insert(trusted ? ways.end() : ways.begin(), {Way::How::FromNothing, 0});
+    return ways;
 }
 
-constexpr size_t kFolds = 4, kFewestRows = 8, kMostRows = 4096;
-constexpr double kPriors[] = {32, 4, 0.5};  // of equal ones, the one that trusts the old model more
-constexpr double kUnmeasured = 4;
+struct Fold {
+    Dataset train, test;
+};
 
-Dataset rows_of(const Dataset& data, size_t fold, bool in_fold) {
-    Dataset part = data;
-    for (size_t c = 0; c < data.columns.size(); c++) {
-        part.columns[c].values.clear();
-        for (size_t row = 0; row < data.rows(); row++)
-            if ((row % kFolds == fold) == in_fold) part.columns[c].values.push_back(data.columns[c].values[row]);
+// At random: every fourth row of what repeats every four rows would be all there is of something.
+std::vector<Fold> folds_of(const Dataset& data, uint64_t seed) {
+    const size_t rows = data.rows(), count = rows <= kOneByOne ? rows : rows <= kEightFolds ? 8 : 4;
+    std::vector<Fold> folds(count);
+    std::vector<size_t> fold_of(rows);
+    for (size_t row = 0; row < rows; row++) fold_of[row] = row % count;
+    std::mt19937_64 random(seed);
+    for (size_t i = rows; i > 1; i--) std::swap(fold_of[i - 1], fold_of[random() % i]);
+    for (size_t at = 0; at < count; at++) {
+        folds[at].train = folds[at].test = data;
+        for (size_t c = 0; c < data.columns.size(); c++) {
+            for (Dataset* part : {&folds[at].train, &folds[at].test}) part->columns[c].values.clear();
+            for (size_t row = 0; row < rows; row++)
+                (fold_of[row] == at ? folds[at].test : folds[at].train).columns[c].values.push_back(data.columns[c].values[row]);
+        }
     }
-    return part;
+    return folds;
 }
 
-// What the model gets right on each fold, adapted to the others: rows, or for numbers the error below 0.
-Result<double> try_out(const Model& old, const std::vector<std::pair<Dataset, Dataset>>& folds, const WarmOptions& options) {
-    double worth = 0;
-    for (const auto& [train, test] : folds) {
-        RMT_TRY(const TrainReport report, adapt_model(old, train, options));
-        std::vector<uint32_t> rows(test.rows());
-        for (uint32_t i = 0; i < rows.size(); i++) rows[i] = i;
-        RMT_TRY(const Evaluation e, evaluate(report.model, test, options.common.label, rows, options.common.none));
-        worth += options.common.task == Task::Classify ? static_cast<double>(e.correct) : -e.absolute_error;
-    }
-    return worth;
+std::vector<uint32_t> all_rows(const Dataset& data) {
+    std::vector<uint32_t> rows(data.rows());
+    for (uint32_t i = 0; i < rows.size(); i++) rows[i] = i;
+    return rows;
 }
 
-Result<TrainReport> adapt_validated(const Model& old, const Dataset& data, WarmOptions options) {
-    options.prior_rows = kUnmeasured;
-    if (data.rows() < kFewestRows || data.rows() > kMostRows) return adapt_model(old, data, options);
-    std::vector<std::pair<Dataset, Dataset>> folds;
-    for (size_t fold = 0; fold < kFolds; fold++) folds.emplace_back(rows_of(data, fold, false), rows_of(data, fold, true));
-    WarmOptions inner = options;
-    inner.common.holdout = 0;
-    double best = 0;
-    bool first = true, stub = false;
-    for (double prior : kPriors) {
-        inner.prior_rows = prior;
-        RMT_TRY(const double worth, try_out(old, folds, inner));
-        if (first || worth > best) best = worth, options.prior_rows = prior;
-        first = false;
+double worth_of(const Evaluation& e, Task task) { return task == Task::Classify ? static_cast<double>(e.correct) : -e.absolute_error; }
+
+// What a way is worth on these rows: what it gets right on each fold when it has the others, and, to somewhat more than a third, on the
+// rows that it was trained on (the .632 rule, Efron 1983). Of few rows most are there once, and come again later: left-out rows alone
+// would make what remembers them look bad. In rows, or for numbers in the error below 0.
+Result<double> try_out(const Way& way, const Model& old, const Dataset& data, const std::vector<Fold>& folds, const WarmOptions& options) {
+    double left_out = 0;
+    for (const Fold& fold : folds) {
+        RMT_TRY(const TrainReport report, go(way, old, fold.train, options));
+        RMT_TRY(const Evaluation e, evaluate(report.model, fold.test, options.common.label, all_rows(fold.test), options.common.none));
+        left_out += worth_of(e, options.common.task);
     }
-    if (old.kind == ModelKind::Tree && options.common.task == Task::Classify) {
-        inner.prior_rows = 0;
-        RMT_TRY(const double worth, try_out(without_splits(old, options), folds, inner));
-        if (worth > best) stub = true, options.prior_rows = 0;
+    RMT_TRY(const TrainReport report, go(way, old, data, options));
+    RMT_TRY(const Evaluation e, evaluate(report.model, data, options.common.label, all_rows(data), options.common.none));
+    return 0.632 * left_out + 0.368 * worth_of(e, options.common.task);
+}
+
+// Is the old model right on two rows of five, or better than one answer for all? Then it is trusted: what forgets it has to be better,
+// not just as good. One whose answers do not carry over is right on hardly any.
+Result<bool> knows_something(const Model& old, const Dataset& data, const WarmOptions& options) {
+    RMT_TRY(const TrainReport report, go({Way::How::AsItIs, 0}, old, data, options));
+    RMT_TRY(const Evaluation e, evaluate(report.model, data, options.common.label, all_rows(data), options.common.none));
+    if (options.common.task == Task::Regress) return e.absolute_error < e.baseline_error;
+    return 5 * e.correct >= 2 * e.rows || e.correct > e.majority;
+}
+
+// What chance alone may make better: of few rows one more that is right says nothing.
+double margin_of(size_t rows) { return rows <= 16 ? 1 : rows <= 64 ? 0.5 : 0.1 * std::sqrt(static_cast<double>(rows)); }
+
+Result<Way> choose(const Model& old, const Dataset& data, WarmOptions options) {
+    options.common.holdout = 0;
+    options.common.min_leaf = std::min<uint32_t>(options.common.min_leaf, static_cast<uint32_t>(std::max<size_t>(data.rows(), 2) - 1));
+    RMT_TRY(const bool trusted, knows_something(old, data, options));
+    const std::vector<Way> ways = ways_for(old, trusted, options);
+    // too few to measure; and of answers that do not carry over few rows cannot tell whether the splits do
+    if (data.rows() < kFewestRows || (!trusted && data.rows() <= kOneByOne)) return ways.front();
+    if (data.rows() > kMostRows) return ways.back();
+    const std::vector<Fold> folds = folds_of(data, options.common.seed);
+    // Of classes in rows; of numbers in the old model's mean error.
+    double unit = 1;
+    if (options.common.task == Task::Regress) {
+        RMT_TRY(const double error, try_out({Way::How::AsItIs, 0}, old, data, folds, options));
+        unit = -error / static_cast<double>(data.rows());
     }
-    return adapt_model(stub ? without_splits(old, options) : old, data, options);
+    const double margin = margin_of(data.rows()) * unit;
+    std::optional<Way> best;
+    double most = 0;
+    for (const Way& way : ways) {
+        const auto worth = try_out(way, old, data, folds, options);
+        if (!worth && way.how == Way::How::FromNothing) continue;  // e.g. a fold with one label only
+        if (!worth) return fail(worth.error());
+        if (!best || *worth > most + margin) most = *worth, best = way;
+    }
+    return *best;
 }
 
 }  // namespace
@@ -327,7 +205,6 @@ Result<TrainReport> warm_start(const Model& old, const Dataset& data, const Warm
     WarmOptions options = given;
     if (!(options.prior_rows <= 1e9)) return wrong("prior rows are at most 1e9");
     if (!(options.learning_rate > 0 && options.learning_rate <= 1)) return wrong("the learning rate lies above 0 and up to 1");
-    if (!has_trees(old.kind)) return wrong(std::string("trees can be adapted, not a ") + model_kind_name(old.kind));
     std::vector<std::string> names;
     for (const ModelInput& input : old.inputs) {
         names.push_back(input.name);
@@ -339,9 +216,20 @@ Result<TrainReport> warm_start(const Model& old, const Dataset& data, const Warm
     if (options.common.input_types.empty())
         for (const ModelInput& input : old.inputs) options.common.input_types.push_back(input.type);
     options.common.output = old.output;
+    if (!has_trees(old.kind)) options.common.task = old.link == Link::Round ? Task::Regress : Task::Classify;
+    options.common.max_inputs = std::max(options.common.max_inputs, old.inputs.size());
     if (options.common.name == TrainOptions().name) options.common.name = old.name;
     options.common.none = std::clamp(options.common.none, old.output.min, old.output.max);
-    return options.prior_rows < 0 ? adapt_validated(old, data, options) : adapt_model(old, data, options);
+    Way way{Way::How::Adapted, options.prior_rows};
+    if (options.prior_rows < 0) {
+        RMT_TRY(way, choose(old, data, options));
+    }
+    RMT_TRY(TrainReport report, go(way, old, data, options));
+    report.model.provenance["warm_start"] = old.digest.empty() ? old.name : old.digest;
+    report.model.provenance["warm_start_way"] = text_of(way);
+    report.model.provenance["trainer"] = "rmt warm start 1";
+    seal(report.model);
+    return report;
 }
 
 }  // namespace rmt::models

@@ -107,6 +107,35 @@ TEST_CASE("model verbs: from rows to a version, an alias, a file, and back") {
     CHECK(take_away("walk").exit == kNotFound);
 }
 
+TEST_CASE("model train --warm-start: a net of other rows is adapted to few") {
+    const Scratch scratch;
+    std::string rows = "a,b,hot\n", few = rows;
+    std::mt19937_64 random(5);
+    for (int i = 0; i < 1040; i++) {
+        const int a = static_cast<int>(random() % 1000), b = static_cast<int>(random() % 1000);
+        (i < 1000 ? rows : few) += std::to_string(a) + "," + std::to_string(b) + "," + std::to_string(a + b > (i < 1000 ? 1000 : 1100)) + "\n";
+    }
+    TrainArgs args;
+    args.data = scratch.file("rows.csv", rows);
+    args.kind = "mlp";
+    args.label = "hot";
+    args.inputs = {"a", "b"};
+    args.output_kind = "class";
+    args.hidden = {8};
+    args.name = "net";
+    REQUIRE(run([&](const Output& out) { return cmd_model_train(out, args); }).exit == kOk);
+    args.data = scratch.file("few.csv", few);
+    args.warm_start = "net@v1";
+    args.holdout = 0.25;
+    const Ran warm = run([&](const Output& out) { return cmd_model_train(out, args); });
+    INFO(warm.json.dump());
+    REQUIRE(warm.exit == kOk);
+    CHECK(warm.json["stored"]["version"] == 2);
+    CHECK(warm.json["model"]["kind"] == "mlp");
+    CHECK(warm.json["rows_held_out"] > 5);
+    CHECK(warm.json["accuracy"] > 0.7);
+}
+
 TEST_CASE("model search: the RMT verifier says what a model costs in the policy") {
     if (access(RMT_BPF_CLANG, X_OK) != 0) RMT_SKIP("no compiler for BPF");
     const Scratch scratch;

@@ -165,3 +165,18 @@ TEST_CASE("train_net: an input that may not be used does not matter, whatever it
     for (int64_t other : {-1000000, 0, 1000000000})
         for (int64_t at : {2000, 30000}) CHECK(infer(model, std::vector<int64_t>{at, at, other}) == infer(model, std::vector<int64_t>{at, at, 5}));
 }
+
+TEST_CASE("train_net: rows that are all alike make a net all the same") {
+    Dataset data = uniform_rows(6, 3, 2, inside);
+    for (size_t c = 0; c < 3; c++)
+        for (int64_t& x : data.columns[c].values) x = 7;
+    for (int64_t& y : data.columns[3].values) y = 1;
+    NetTrainOptions options = net_options(class_options(data, 4), NetTrainOptions::Kind::Mlp);
+    options.common.holdout = 0, options.common.min_leaf = 1;
+    for (uint32_t bits : {8, 16}) {
+        options.bits = bits;
+        auto report = train_net(data, options);
+        if (!report) FAIL(report.error().message);
+        CHECK(infer(report->trained.model, std::vector<int64_t>{7, 7, 7}) == 1);
+    }
+}
