@@ -106,8 +106,9 @@ Result<TrainReport> go(const Way& way, const Model& old, const Dataset& data, Wa
 
 // The one that is right if the others are not better, first.
 std::vector<Way> ways_for(const Model& old, bool trusted, const WarmOptions& options) {
-    std::vector<Way> ways = {{Way::How::AsItIs, 0}};
+    std::vector<Way> ways;
     for (double prior : kPriors) ways.push_back({Way::How::Adapted, prior});
+    ways.push_back({Way::How::AsItIs, 0});
     if (!has_trees(old.kind) || old.kind == ModelKind::Tree || options.more_trees > 0)
         ways.insert(trusted ? ways.end() : ways.begin(), {Way::How::FromNothing, 0});
     return ways;
@@ -177,6 +178,7 @@ Result<Way> choose(const Model& old, const Dataset& data, WarmOptions options) {
     RMT_TRY(const bool trusted, knows_something(old, data, options));
     const std::vector<Way> ways = ways_for(old, trusted, options);
     // too few to measure; and of answers that do not carry over few rows cannot tell whether the splits do
+    if (data.rows() < kFewestRows && trusted) return Way{Way::How::AsItIs, 0};
     if (data.rows() < kFewestRows || (!trusted && data.rows() <= kOneByOne)) return ways.front();
     if (data.rows() > kMostRows) return ways.back();
     const std::vector<Fold> folds = folds_of(data, options.common.seed);

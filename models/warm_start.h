@@ -6,10 +6,10 @@
 //      do not get more rows right, old and new, than a leaf in their place (pessimistic pruning, Quinlan 1987);
 //   3. what the old splits cannot tell apart is grown further: leaves of a tree, or a few boosted trees for a forest.
 // Nets are trained on from their old weights (models/train_net.h), which pull back as if they had been fitted to `prior_rows` rows.
-// What is right here is found by cross-validation on the new rows (each row by itself up to 24): the old model as it is, adapted with
-// one of two weights of what it knew, or a model from nothing. The old model as it is comes first if it is right on two of five new
-// rows or more often than one constant, else the one from nothing: what takes its place has to be better by more than chance. So adapting costs
-// little where nothing carries over.
+// What is right here is found by cross-validation on the new rows (each row by itself up to 24): adapted with one of two weights of
+// what the old model knew, the old model as it is, or one from nothing. The old model's come first if it is right on two of five new
+// rows or more often than one constant, else the one from nothing: what takes its place has to be better by more than chance. With
+// less than eight rows nothing is measured: the old model as it is, or one from nothing.
 #pragma once
 
 #include "models/train.h"
