@@ -53,7 +53,7 @@ const Subject kSubjects[] = {
     {"forest 100 x 6", {100, 8, 16384, EngineKind::Forest}, forest(ModelKind::Forest, 100, 6)},
     {"forest 100 x 8", {100, 8, 65536, EngineKind::Forest}, forest(ModelKind::Forest, 100, 8)},
     {"oblivious 1 x 8", {4, 8, 1024, EngineKind::Oblivious}, forest(ModelKind::Oblivious, 1, 8)},
-    {"oblivious 100 x 6", {100, 8, 8192, EngineKind::Oblivious}, forest(ModelKind::Oblivious, 100, 6)},
+    {"oblivious 100 x 6", {100, 6, 8192, EngineKind::Oblivious}, forest(ModelKind::Oblivious, 100, 6)},
 };
 
 using IfElse = int64_t (*)(const int32_t*);

@@ -21,7 +21,7 @@ constexpr uint32_t kMinDerived = 4;
 struct Need {
     EngineKind kind = EngineKind::Tree;
     uint32_t columns = 0, derived = 0, outputs = 1;
-    uint32_t trees = 1;  // roots, with what fills up groups and outputs
+    uint32_t trees = 1;  // with what fills up groups and outputs
     uint64_t nodes = 0;  // of a tree as the artefact counts, else as lowered; of oblivious trees leaves
     uint32_t depth = 0;
 };
@@ -40,7 +40,7 @@ Need need_of(const Model& model, const Columns& columns, EngineKind kind) {
     need.trees = 0;
     for (uint32_t trees : trees_of_outputs(model)) {
         const uint32_t filled = (std::max(1u, trees) + RMT_MODEL_GROUP - 1) / RMT_MODEL_GROUP * RMT_MODEL_GROUP;
-        need.nodes += filled != trees;
+        need.nodes += filled - trees;
         need.trees += filled;
     }
     if (kind == EngineKind::Oblivious) need.nodes = uint64_t{need.trees} << need.depth;
@@ -56,7 +56,8 @@ ModelClass class_of(const Need& need) {
     ModelClass shape;
     shape.kind = need.kind;
     shape.trees = need.trees;
-    shape.depth = std::max(4u, (need.depth + 3) / 4 * 4);
+    // Of an oblivious tree every level of the class takes time, of others only those of the model.
+    shape.depth = need.kind == EngineKind::Oblivious ? std::max(2u, (need.depth + 1) / 2 * 2) : std::max(4u, (need.depth + 3) / 4 * 4);
     shape.nodes = static_cast<uint32_t>(std::max<uint64_t>(kMinNodes, std::bit_ceil(std::min<uint64_t>(need.nodes, 1u << 31))));
     shape.slots = need.columns < RMT_MODEL_SLOTS ? RMT_MODEL_SLOTS : RMT_MODEL_MAX_SLOTS;
     shape.derived = need.derived == 0 ? 0 : std::max(kMinDerived, std::bit_ceil(need.derived));
@@ -90,8 +91,6 @@ Result<void> check_supported(const Model& model, const Need& need) {
         return refuse(need.kind == EngineKind::Oblivious ? "leaves" : "nodes", need.nodes, RMT_MODEL_MAX_NODES, "train a smaller model");
     return {};
 }
-
-uint32_t link_of(uint32_t slot, uint32_t child) { return slot | child << 8; }
 
 uint64_t digest_prefix(const std::string& digest) {
     std::string hex = digest.starts_with("sha256:") ? digest.substr(7, 16) : "";
@@ -127,7 +126,7 @@ private:
         RMT_BUG_IF(offset + count * sizeof(T) > value_.size(), "a model's part is larger than its class");
         if (count > 0) std::memcpy(value_.data() + offset, from, count * sizeof(T));
     }
-    size_t at_root() const { return RMT_MODEL_AT_ROOT(layout_kind(shape_.kind), shape_.slots, shape_.derived, shape_.outputs); }
+    size_t at_group() const { return RMT_MODEL_AT_GROUP(layout_kind(shape_.kind), shape_.slots, shape_.derived, shape_.outputs); }
     size_t at_body() const {
         return RMT_MODEL_AT_BODY(layout_kind(shape_.kind), size_t{shape_.trees}, shape_.slots, shape_.derived, shape_.outputs);
     }
@@ -139,7 +138,8 @@ private:
     void write_forest();
     void write_oblivious();
     void write_oblivious_tree(const Tree& tree, size_t place, std::vector<rmt_model_level>& levels, std::vector<int32_t>& leaves) const;
-    uint32_t append_tree(const Tree& tree, std::vector<rmt_model_node>& nodes) const;
+    void append_tree(const Tree& tree, uint32_t root, std::vector<rmt_model_node>& nodes) const;
+    std::vector<const Tree*> in_groups(std::vector<uint32_t>& groups) const;
 
     const Model& model_;
     const ModelClass& shape_;
@@ -159,6 +159,7 @@ void Writer::write_header() {
     header_.slots = shape_.slots;
     header_.derived = need_.derived;
     header_.outputs = need_.outputs;
+    header_.lowest = -RMT_MODEL_SUM;
     header_.digest = digest_prefix(model_.digest);
     header_.out_min = model_.output.min;
     header_.out_max = model_.output.max;
@@ -211,46 +212,57 @@ void Writer::write_blocks() {
     put(at_body(), blocks.data(), blocks.size());
 }
 
-// Appends a tree, breadth first, children side by side; returns the place of its root.
-uint32_t Writer::append_tree(const Tree& tree, std::vector<rmt_model_node>& nodes) const {
-    auto root = static_cast<uint32_t>(nodes.size());
-    std::vector<int32_t> order = {0};  // order[i] lies at root + i
-    for (size_t i = 0; i < order.size(); i++) {
-        const auto node = static_cast<size_t>(order[i]);
-        auto place = root + static_cast<uint32_t>(i);
-        if (tree.is_leaf(node)) {
-            nodes.push_back({tree.value[node], link_of(shape_.slots - 1, place)});
-            continue;
-        }
-        nodes.push_back({tree.threshold[node], link_of(columns_.slot_of(tree, node), root + static_cast<uint32_t>(order.size()))});
-        order.push_back(tree.left[node]);
-        order.push_back(tree.right[node]);
+// The trees in the order of their outputs, each output's in whole groups (nullptr fills up), and what each group says.
+std::vector<const Tree*> Writer::in_groups(std::vector<uint32_t>& groups) const {
+    std::vector<const Tree*> order;
+    for (size_t k = 0; k < need_.outputs; k++) {
+        const size_t begin = order.size();
+        for (const Tree& tree : model_.trees)
+            if (static_cast<size_t>(tree.output) == k) order.push_back(&tree);
+        while (order.size() == begin || order.size() % RMT_MODEL_GROUP != 0) order.push_back(nullptr);
+        groups.resize(order.size() / RMT_MODEL_GROUP, static_cast<uint32_t>(k));
+        groups.back() |= RMT_MODEL_GROUP_LAST;
     }
-    return root;
+    return order;
 }
 
-// The first root of each group says whose it is.
-void mark_output(std::vector<uint32_t>& roots, size_t begin, size_t output) {
-    for (size_t i = begin; i < roots.size(); i += RMT_MODEL_GROUP) roots[i] |= static_cast<uint32_t>(output) << RMT_MODEL_ROOT_OUTPUT;
-    roots[roots.size() - RMT_MODEL_GROUP] |= RMT_MODEL_ROOT_LAST;
+// Writes a tree's root at `root` and appends the rest, children side by side. The children of a node and their children follow one
+// another, and so on down: a walk meets two levels in a line of the cache, and each line is met by few walks.
+void Writer::append_tree(const Tree& tree, uint32_t root, std::vector<rmt_model_node>& nodes) const {
+    using Placed = std::pair<size_t, uint32_t>;  // node, its place
+    auto write = [&](const Placed& at, std::vector<Placed>& children) {
+        const auto [node, place] = at;
+        if (tree.is_leaf(node)) {
+            nodes[place] = {tree.value[node], RMT_MODEL_LINK(shape_.slots - 1, place)};
+            return;
+        }
+        const auto child = static_cast<uint32_t>(nodes.size());
+        nodes[place] = {tree.threshold[node], RMT_MODEL_LINK(columns_.slot_of(tree, node), child)};
+        nodes.resize(nodes.size() + 2);
+        children.push_back({static_cast<size_t>(tree.left[node]), child});
+        children.push_back({static_cast<size_t>(tree.right[node]), child + 1});
+    };
+    std::vector<Placed> open = {{0, root}};
+    while (!open.empty()) {
+        const Placed at = open.back();
+        open.pop_back();
+        std::vector<Placed> children;
+        write(at, children);
+        for (const Placed& child : children) write(child, open);
+    }
 }
 
 void Writer::write_forest() {
-    std::vector<uint32_t> roots;
-    std::vector<rmt_model_node> nodes;
-    for (size_t k = 0; k < need_.outputs; k++) {
-        const size_t begin = roots.size();
-        for (const Tree& tree : model_.trees)
-            if (static_cast<size_t>(tree.output) == k) roots.push_back(append_tree(tree, nodes));
-        if (roots.size() == begin || roots.size() % RMT_MODEL_GROUP != 0) {
-            auto filler = static_cast<uint32_t>(nodes.size());
-            nodes.push_back({0, link_of(shape_.slots - 1, filler)});
-            do roots.push_back(filler);
-            while (roots.size() % RMT_MODEL_GROUP != 0);
-        }
-        mark_output(roots, begin, k);
+    std::vector<uint32_t> groups;
+    const std::vector<const Tree*> order = in_groups(groups);
+    std::vector<rmt_model_node> nodes(order.size());  // an even number, and so is each left child's
+    for (uint32_t root = 0; root < order.size(); root++) {
+        if (order[root])
+            append_tree(*order[root], root, nodes);
+        else
+            nodes[root] = {0, RMT_MODEL_LINK(shape_.slots - 1, root)};
     }
-    put(at_root(), roots.data(), roots.size());
+    put(at_group(), groups.data(), groups.size());
     put(at_body(), nodes.data(), nodes.size());
 }
 
@@ -258,7 +270,7 @@ void Writer::write_oblivious_tree(const Tree& tree, size_t place, std::vector<rm
     const uint32_t depth = tree_depth(tree);
     size_t node = 0;
     for (uint32_t i = 0; i < depth; i++) {
-        levels[place * need_.depth + i] = {tree.threshold[node], columns_.slot_of(tree, node)};
+        levels[place * need_.depth + i] = {tree.threshold[node], 4 * columns_.slot_of(tree, node)};
         node = static_cast<size_t>(tree.left[node]);
     }
     for (uint32_t bits = 0; bits < 1u << depth; bits++) {
@@ -270,20 +282,13 @@ void Writer::write_oblivious_tree(const Tree& tree, size_t place, std::vector<rm
 
 // Levels that a shallower tree lacks ask for the sentinel: their bits are 0. So do trees that fill up a group.
 void Writer::write_oblivious() {
-    std::vector<uint32_t> roots;
-    std::vector<rmt_model_level> levels(size_t{need_.trees} * need_.depth, {0, shape_.slots - 1});
-    std::vector<int32_t> leaves(size_t{need_.trees} << need_.depth, 0);
-    for (size_t k = 0; k < need_.outputs; k++) {
-        const size_t begin = roots.size();
-        for (const Tree& tree : model_.trees) {
-            if (static_cast<size_t>(tree.output) != k) continue;
-            write_oblivious_tree(tree, roots.size(), levels, leaves);
-            roots.push_back(0);
-        }
-        while (roots.size() == begin || roots.size() % RMT_MODEL_GROUP != 0) roots.push_back(0);
-        mark_output(roots, begin, k);
-    }
-    put(at_root(), roots.data(), roots.size());
+    std::vector<uint32_t> groups;
+    const std::vector<const Tree*> order = in_groups(groups);
+    std::vector<rmt_model_level> levels(order.size() * need_.depth, {0, 4 * (shape_.slots - 1)});
+    std::vector<int32_t> leaves(order.size() << need_.depth, 0);
+    for (size_t i = 0; i < order.size(); i++)
+        if (order[i]) write_oblivious_tree(*order[i], i, levels, leaves);
+    put(at_group(), groups.data(), groups.size());
     put(at_body(), levels.data(), levels.size());
     put(RMT_MODEL_AT_LEAF(size_t{shape_.trees}, shape_.depth, shape_.slots, shape_.derived, shape_.outputs), leaves.data(), leaves.size());
 }

@@ -23,7 +23,7 @@ public:
         RMT_CHECK(check_header());
         RMT_CHECK(check_columns());
         if (shape_.kind == EngineKind::Tree) return check_blocks();
-        read_roots();
+        groups_ = read<uint32_t>(RMT_MODEL_AT_GROUP(kind(), shape_.slots, shape_.derived, shape_.outputs), header_.groups);
         RMT_CHECK(check_outputs());
         return shape_.kind == EngineKind::Forest ? check_forest() : check_oblivious();
     }
@@ -43,7 +43,6 @@ private:
     Result<void> check_header();
     Result<void> check_columns();
     Result<void> check_derived(const rmt_model_derive& d, size_t at);
-    void read_roots();
     Result<void> check_outputs();
     Result<void> check_slot(uint32_t slot, const std::string& where) const;
     Result<void> check_threshold(int32_t threshold, const std::string& where) const;
@@ -56,7 +55,7 @@ private:
     const ModelClass& shape_;
     rmt_model_header header_ = {};
     uint64_t trees_ = 0;           // in use, with those that fill up groups
-    std::vector<uint32_t> roots_;  // of these
+    std::vector<uint32_t> groups_;
     std::vector<bool> defined_, replaced_, set_, ranged_;  // by slot: holds something; the input is gone; 0 or 1; its range is checked
 };
 
@@ -69,7 +68,7 @@ Result<void> ValueCheck::check_header() {
                      number(kind()) + " expected");
     const bool fits = header_.depth <= shape_.depth && header_.slots == shape_.slots && header_.inputs > 0 &&
                       header_.inputs < shape_.slots && header_.derived <= shape_.derived && header_.outputs > 0 &&
-                      header_.outputs <= shape_.outputs && header_.shift <= 63 && header_.zero == 0 && header_.out_min <= header_.out_max;
+                      header_.outputs <= shape_.outputs && header_.shift <= 63 && header_.zero == 0 && header_.lowest == -RMT_MODEL_SUM && header_.out_min <= header_.out_max;
     trees_ = header_.groups * uint64_t{RMT_MODEL_GROUP};
     const bool trees = shape_.kind == EngineKind::Tree || (trees_ > 0 && trees_ <= shape_.trees);
     const bool leaves = shape_.kind != EngineKind::Oblivious || (fits && trees && trees_ << header_.depth <= shape_.nodes);
@@ -114,18 +113,14 @@ Result<void> ValueCheck::check_columns() {
     return {};
 }
 
-void ValueCheck::read_roots() {
-    roots_ = read<uint32_t>(RMT_MODEL_AT_ROOT(kind(), shape_.slots, shape_.derived, shape_.outputs), trees_);
-}
-
 // Each output once, in order, and none left open.
 Result<void> ValueCheck::check_outputs() {
     uint32_t next = 0;
     bool open = false;
-    for (size_t i = 0; i < roots_.size(); i += RMT_MODEL_GROUP) {
-        const uint32_t output = roots_[i] >> RMT_MODEL_ROOT_OUTPUT & (RMT_MODEL_MAX_OUTPUTS - 1);
-        open = (roots_[i] & RMT_MODEL_ROOT_LAST) == 0;
-        if (output != next) return wrong("tree " + number(i) + " belongs to output " + number(output) + ", " + number(next) + " expected");
+    for (size_t i = 0; i < groups_.size(); i++) {
+        const uint32_t output = groups_[i] & ~RMT_MODEL_GROUP_LAST;
+        open = (groups_[i] & RMT_MODEL_GROUP_LAST) == 0;
+        if (output != next) return wrong("group " + number(i) + " belongs to output " + number(output) + ", " + number(next) + " expected");
         next += !open;
     }
     if (open || next != header_.outputs) return wrong(number(next) + " sums are complete, " + number(header_.outputs) + " expected");
@@ -154,13 +149,15 @@ Result<void> ValueCheck::check_walk(const std::vector<rmt_model_node>& nodes, ui
         std::string name = "node " + number(place);
         if (place >= nodes.size()) return wrong(name + " lies outside the value's " + number(nodes.size()) + " nodes");
         if (++visits > nodes.size()) return wrong(name + " is reached twice: not a tree");
-        uint32_t slot = nodes[place].link & 0xff, child = nodes[place].link >> 8;
+        uint32_t slot = RMT_MODEL_LINK_SLOT(nodes[place].link), child = RMT_MODEL_LINK_CHILD(nodes[place].link);
+        if (nodes[place].link != RMT_MODEL_LINK(slot, child)) return wrong(name + " has link " + number(nodes[place].link));
         RMT_CHECK(check_threshold(nodes[place].threshold, name));
         if (slot == shape_.slots - 1) {
             if (child != place) return wrong(name + " is a leaf that does not step to itself");
             continue;
         }
         RMT_CHECK(check_slot(slot, name));
+        if (child % 2 != 0) return wrong(name + " has its left child at " + number(child) + ", an even number expected");
         if (steps >= header_.depth) return wrong(name + " is not a leaf after " + number(header_.depth) + " steps");
         open.push_back({child, steps + 1});
         open.push_back({child + 1, steps + 1});
@@ -198,11 +195,7 @@ Result<void> ValueCheck::check_blocks() const {
 
 Result<void> ValueCheck::check_forest() const {
     const auto nodes = read<rmt_model_node>(at_body(), shape_.nodes);
-    for (size_t i = 0; i < roots_.size(); i++) {
-        // Only the first root of a group carries more than the node.
-        const uint32_t node = i % RMT_MODEL_GROUP == 0 ? roots_[i] & RMT_MODEL_ROOT_NODE : roots_[i];
-        RMT_CHECK(check_walk(nodes, node));
-    }
+    for (uint32_t root = 0; root < trees_; root++) RMT_CHECK(check_walk(nodes, root));
     return {};
 }
 
@@ -212,7 +205,8 @@ Result<void> ValueCheck::check_oblivious() const {
     for (size_t i = 0; i < used; i++) {
         const std::string name = "level " + number(i);
         RMT_CHECK(check_threshold(levels[i].threshold, name));
-        if (levels[i].slot != shape_.slots - 1) RMT_CHECK(check_slot(levels[i].slot, name));
+        if (levels[i].slot4 % 4 != 0) return wrong(name + " has slot distance " + number(levels[i].slot4));
+        if (levels[i].slot4 / 4 != shape_.slots - 1) RMT_CHECK(check_slot(levels[i].slot4 / 4, name));
     }
     const size_t at = RMT_MODEL_AT_LEAF(size_t{shape_.trees}, shape_.depth, shape_.slots, shape_.derived, shape_.outputs);
     const auto leaves = read<int32_t>(at, trees_ << header_.depth);

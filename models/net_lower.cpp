@@ -276,8 +276,8 @@ Result<void> check_net_value(const std::vector<uint8_t>& value, const NetClass& 
     if (header.layout != RMT_NET_LAYOUT || header.kind != kind)
         return wrong("layout " + number(header.layout) + ", kind " + number(header.kind) + " given; " + number(RMT_NET_LAYOUT) + " and " + number(kind) + " expected");
     if (header.inputs < 1 || header.inputs > shape.inputs || header.outputs < 1 || header.outputs > shape.outputs || header.input_shift > 63 ||
-        header.link > RMT_NET_ARGMAX || header.out_min > header.out_max)
-        return wrong("its header has inputs, outputs, link, shift or range outside of the class");
+        header.link > RMT_NET_ARGMAX || header.out_min > header.out_max || header.zero != 0)
+        return wrong("its header has inputs, outputs, link, shift, range or beginning outside of the class");
     if (shape.tiles == 0) return {};
     if (header.tiles < 1 || header.tiles > shape.tiles || header.result >= shape.width || header.result + header.outputs > shape.width)
         return wrong("its header has tiles or a result outside of the class");

@@ -140,7 +140,7 @@ Result<std::vector<uint8_t>> compile_bpf(const std::string& c_text, const Compil
 
     RMT_TRY(const WorkFolder folder, WorkFolder::make());
     RMT_CHECK(furnish(folder, base, c_text, options));
-    std::vector<std::string> flags = {"-target", "bpf", "-mcpu=v3", "-std=gnu11", "-O2", "-g", "-Wall", "-Wno-unused-function",
+    std::vector<std::string> flags = {"-target", "bpf", "-mcpu=v4", "-std=gnu11", "-O2", "-g", "-Wall", "-Wno-unused-function",
                                       "-Wno-unused-variable", kArch, "-fdebug-compilation-dir=.", "-fno-ident", "-Ibpf/include", "-Ibpf",
                                       "-Ivmlinux"};
     flags.insert(flags.end(), options.extra_flags.begin(), options.extra_flags.end());

@@ -73,7 +73,7 @@ std::string key_of(const State& state) {
     for (const Value& v : state.r) put_value(key, v);
     for (const Slot& slot : state.slots) put(key, slot.offset), put(key, slot.size), put_value(key, slot.value);
     key += '|';
-    for (const Iterator& it : state.iterators) put(key, it.offset), put(key, it.total);
+    for (const Iterator& it : state.iterators) put(key, it.offset), put(key, it.total), put(key, it.counted);
     put(key, state.granted), put(key, state.take_min), put(key, state.enforce), put(key, state.ctl_enforce);
     return key;
 }

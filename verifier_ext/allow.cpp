@@ -25,11 +25,12 @@ bool is_alu_known(const Insn& insn) {
 }
 
 bool is_jump_known(const Insn& insn) {
+    if (insn.loop_step) return true;
     if (insn.is_call()) return insn.dst == 0 && insn.off == 0;
     if (insn.is_exit()) return insn.dst == 0 && insn.src == 0 && insn.off == 0 && insn.imm == 0;
     if (insn.op() == BPF_CALL || insn.op() == BPF_EXIT) return false;  // with another class or with X: calls through registers
     if (insn.is_goto()) return !insn.from_register() && insn.dst == 0 && insn.src == 0;
-    if (insn.op() > BPF_JSLE) return false;  // 0xe0: may_goto
+    if (insn.op() > BPF_JSLE) return false;  // 0xe0: may_goto outside of a loop's step
     return insn.from_register() ? insn.imm == 0 : insn.src == 0;
 }
 
@@ -67,7 +68,7 @@ std::optional<Rejected> check_function(const Object& object, const Function& fun
             return malformed(object, function, slot, "V0107",
                              fmt::format("instruction {} of '{}' (opcode 0x{:02x}) is not one that the verifier reasons about", slot, function.name, insn.code));
         bool falls_through = !insn.is_exit() && !insn.is_goto();
-        uint32_t behind = slot + (insn.is_wide() ? 2 : 1);
+        uint32_t behind = slot + insn.width();
         if (falls_through && behind >= function.insns.size())
             return malformed(object, function, slot, "V0002", fmt::format("'{}' runs off its end", function.name));
         if (!insn.is_jump()) continue;

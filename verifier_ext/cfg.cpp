@@ -7,7 +7,7 @@ namespace rmt::verify {
 namespace {
 
 bool steps_iterator(const Object& object, const Insn& insn) {
-    return insn.is_call() && insn.ref == Ref::Kfunc && object.externs[insn.target] == "bpf_iter_num_next";
+    return insn.loop_step || (insn.is_call() && insn.ref == Ref::Kfunc && object.externs[insn.target] == "bpf_iter_num_next");
 }
 
 uint64_t words_of(int32_t offset, int size) { return stack_word(offset) | stack_word(offset + size - 1); }
@@ -26,6 +26,9 @@ Effect effect_of(const Insn& insn) {
     } else if (insn.is_call()) {
         for (unsigned r = 1; r <= 5; r++) use(r);
         for (unsigned r = 0; r <= 5; r++) write(r);
+    } else if (insn.loop_step) {
+        write(insn.dst);
+        e.uses.words |= stack_word(static_cast<int32_t>(insn.imm64));
     } else if (insn.is_jump()) {
         if (!insn.is_goto()) use(insn.dst);
         if (!insn.is_goto() && insn.from_register()) use(insn.src);
@@ -60,10 +63,10 @@ void find_blocks(const Object& object, const Function& function, Cfg& cfg) {
         const Insn& insn = insns[pc];
         if (insn.second) continue;
         if (insn.is_jump()) leader[static_cast<size_t>(pc + 1 + insn.jump())] = true;
-        if (insn.is_jump() || insn.is_exit()) leader[pc + 1] = true;
+        if (insn.is_jump() || insn.is_exit()) leader[pc + insn.width()] = true;
         // The step of an iterator is a branch: it ends a block. It also begins one, so that a loop's first step and all
         // others are the same piece of code.
-        if (steps_iterator(object, insn)) leader[pc] = leader[pc + 1] = true;
+        if (steps_iterator(object, insn)) leader[pc] = leader[pc + insn.width()] = true;
     }
     cfg.block_at.assign(insns.size() + 1, -1);
     for (uint32_t pc = 0; pc < insns.size(); pc++) {
@@ -167,6 +170,7 @@ void find_loops(const Object& object, const Function& function, Cfg& cfg) {
                 const Insn& insn = function.insns[pc];
                 Effect e = effect_of(insn);
                 loop.changed.regs |= e.writes.regs;
+                if (insn.loop_step) loop.changed.words |= stack_word(static_cast<int32_t>(insn.imm64));
                 if ((insn.cls() == BPF_ST || insn.cls() == BPF_STX) && insn.dst == 10) loop.changed.words |= words_of(insn.off, insn.size());
             }
             // Of the loops around this block, the smallest is the one that its iterator drives.

@@ -38,7 +38,7 @@ private:
     void charge(const Function& function, const Insn& insn, Cost& cost);
     bool check_map(const Function& function, const State& state, Cost& cost);
     const Summary* call(const State& state, const Insn& insn);
-    void note_loop(const Function& function, uint32_t slot, uint64_t total);
+    void note_begin(Exploration& x, uint32_t node, uint32_t slot, int32_t iterator, const State& after);
     size_t dimension(const std::string& name);
     const Cfg& cfg(uint32_t function);
     bool reject(std::string property, std::string id, std::string message, Place place, std::string hint, std::vector<std::string> because = {});
@@ -90,13 +90,14 @@ void CostPass::charge(const Function&, const Insn& insn, Cost& cost) {
     else if (insn.is_atomic()) ns = calibration_.atomic;
     else if (insn.is_load() || insn.is_store()) ns = calibration_.memory;
     if (insn.is_call() && insn.ref == Ref::Function) ns = calibration_.call;
+    if (insn.loop_step) ns = 2 * calibration_.memory + 3 * calibration_.insn;
     if (insn.is_call() && insn.ref != Ref::Function) {
         const CallRule* rule = insn.ref == Ref::Helper ? profile_.find_helper(insn.target) : profile_.find_kfunc(object_.externs[insn.target]);
         cost[dimension(rule->name)]++;
         auto measured = calibration_.calls.find(rule->name);
         ns = measured == calibration_.calls.end() ? rule->ns : measured->second;
     }
-    cost[kInsns]++;
+    cost[kInsns] += insn.loop_step ? Insn::kLoopStep : 1;
     cost[kPicoseconds] += static_cast<uint64_t>(ns * 1000);
 }
 
@@ -125,11 +126,16 @@ bool CostPass::check_map(const Function& function, const State& state, Cost& cos
                   fmt::format("let the policy call prefetch(); acts end in '{}', behind mode, limit and rate", profile_.sink_function));
 }
 
-void CostPass::note_loop(const Function& function, uint32_t slot, uint64_t total) {
-    LoopFact& fact = loops_[{function.name, slot}];
-    fact.function = function.name;
-    fact.place = object_.place(function, slot, policy_);
-    fact.bound = std::max(fact.bound, total);
+// If the instruction was the beginning of an iterator or a counter, it is in the state after it.
+void CostPass::note_begin(Exploration& x, uint32_t node, uint32_t slot, int32_t iterator, const State& after) {
+    for (const Iterator& begun : after.iterators) {
+        if (begun.offset != iterator) continue;
+        x.nodes[node].begins.push_back(iterator);
+        LoopFact& fact = loops_[{x.function.name, slot}];
+        fact.function = x.function.name;
+        fact.place = object_.place(x.function, slot, policy_);
+        fact.bound = std::max<uint64_t>(fact.bound, begun.total);
+    }
 }
 
 const Summary* CostPass::call(const State& state, const Insn& insn) {
@@ -151,11 +157,13 @@ bool CostPass::expand(Exploration& x, uint32_t node) {
     x.states[node] = {};
     Cost own(kFirstCall + dimension_.size(), 0);
     std::vector<State> next;
-    bool steps = false;
+    const Insn* step = nullptr;
     uint32_t end = x.cfg.blocks[x.blocks[node]].end;
-    Value it;
+    uint32_t behind = 0;   // the step
+    int32_t iterator = 0;  // that it steps
     while (true) {
-        const Insn& insn = x.function.insns[state.pc];
+        const uint32_t pc = state.pc;
+        const Insn& insn = x.function.insns[pc];
         charge(x.function, insn, own);
         if (insn.is_exit()) {
             x.nodes[node].exits = true;
@@ -171,21 +179,18 @@ bool CostPass::expand(Exploration& x, uint32_t node) {
             add_cost(own, callee->cost);
         }
         const std::string kfunc = insn.is_call() && insn.ref == Ref::Kfunc ? object_.externs[insn.target] : "";
-        steps = kfunc == "bpf_iter_num_next";
-        it = state.reg(1);
+        step = insn.loop_step || kfunc == "bpf_iter_num_next" ? &insn : nullptr;
+        iterator = insn.loop_step ? static_cast<int32_t>(insn.imm64) : state.reg(1).offset;
+        behind = pc + insn.width();
         next.clear();
-        uint32_t pc = state.pc;
         auto rejected = x.machine.step(state, next, [&](const State&, const Insn&) { return callee->result; });
         if (rejected) {
             if (!out_.rejected) out_.rejected = std::move(rejected);
             out_.rejected->place = object_.place(x.function, pc, policy_);
             return false;
         }
-        if (kfunc == "bpf_iter_num_new") {
-            x.nodes[node].begins.push_back(it.offset);
-            for (const Iterator& begun : next[0].iterators)
-                if (begun.offset == it.offset) note_loop(x.function, pc, begun.total);
-        }
+        if (kfunc == "bpf_iter_num_new") note_begin(x, node, pc, iterator, next[0]);
+        if (insn.is_store() && state.reg(insn.dst).kind == Value::Kind::Frame) note_begin(x, node, pc, state.reg(insn.dst).offset + insn.off, next[0]);
         if (next.size() != 1 || next[0].pc >= end || x.cfg.block_at[next[0].pc] >= 0) break;
         state = std::move(next[0]);
     }
@@ -194,12 +199,12 @@ bool CostPass::expand(Exploration& x, uint32_t node) {
     for (State& s : next) {
         uint32_t block = static_cast<uint32_t>(x.cfg.block_at[s.pc]);
         CostEdge edge;
-        if (steps && s.r[0].not_null()) {
-            edge.iterator = it.offset;
+        if (step && (step->loop_step ? s.pc == behind : s.r[0].not_null())) {
+            edge.iterator = iterator;
             // Outside of any loop (clang moves a loop's first step before it) the element is simply gone.
             bool once = !x.cfg.blocks[x.blocks[node]].in_loop;
             for (Iterator& i : s.iterators)
-                if (i.offset == it.offset) edge.total = once ? i.total-- : i.total;
+                if (i.offset == iterator) edge.total = once ? i.total-- : i.total;
         }
         reduce(s, x.cfg, block, {true, x.seen[block] >= limits_.unroll});
         auto [found, added] = x.index.emplace(key_of(s), static_cast<uint32_t>(x.nodes.size()));

@@ -4,8 +4,8 @@
 //
 // Method. The states of a function (place, known constants, iterators) form a graph, found by running the abstract machine
 // with everything but constants forgotten at the beginning of each block. Loops over constants are thereby unrolled. What
-// remains cyclic are loops driven by an open-coded iterator: each way around passes the edge on which the iterator gave an
-// element, which it does at most `total` times from its beginning. So a walk through a strongly connected part C with
+// remains cyclic are loops driven by an open-coded iterator, or by a counter (loop_step.h), which counts as one: each way around
+// passes the edge on which the iterator gave an element, which it does at most `total` times from its beginning. So a walk through a strongly connected part C with
 // iterator X, begun outside of C, is cut by X's edges into at most total + 1 pieces, each a path in C without X's edges:
 //     dearest path from the entry to a step of X + (total - 1) * (dearest path from an element to a step of X)
 //         + (dearest path from an element out of C, and on).

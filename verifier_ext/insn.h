@@ -32,9 +32,13 @@ struct Insn {
     int64_t imm64 = 0;       // of a load of 64 bits, which takes two slots
     Ref ref = Ref::None;
     uint32_t target = 0;
-    bool second = false;     // the second slot of a load of 64 bits; never executed by itself
+    bool second = false;     // the second slot of a load of 64 bits, or a later one of a loop's step; never executed by itself
     bool core = false;       // CO-RE: the loader writes another immediate, offset or width here; take nothing for granted
 
+    bool loop_step = false;  // of a counted loop (loop_step.h): dst the counter after it, imm the most steps, imm64 the counter's place
+
+    static constexpr uint32_t kLoopStep = 5;  // slots
+    uint32_t width() const { return loop_step ? kLoopStep : is_wide() ? 2 : 1; }
     uint8_t cls() const { return code & 0x07; }
     uint8_t op() const { return code & 0xf0; }
     uint8_t mode() const { return code & 0xe0; }

@@ -156,7 +156,12 @@ void each_value(State& state, F&& f) {
 
 void forget_stack(State& state, int64_t from, int64_t to, bool iterators = true) {
     std::erase_if(state.slots, [&](const Slot& s) { return s.offset < to && s.offset + static_cast<int64_t>(s.size) > from; });
-    if (iterators) std::erase_if(state.iterators, [&](const Iterator& it) { return it.offset < to && it.offset + 8 > from; });
+    std::erase_if(state.iterators, [&](const Iterator& it) { return (iterators || it.counted) && it.offset < to && it.offset + 8 > from; });
+}
+
+void begin(State& state, Iterator it) {
+    state.iterators.push_back(it);
+    std::sort(state.iterators.begin(), state.iterators.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
 }
 
 constexpr int64_t kFrameLow = -(1 << 20), kFrameHigh = 1 << 20;
@@ -241,6 +246,11 @@ Machine::Machine(const Object& object, const Profile& profile, const Function& f
     for (size_t i = 0; i < object.functions.size(); i++) {
         if (object.functions[i].name == profile.take_function) take_ = static_cast<int>(i);
         if (object.functions[i].name == profile.mode_function) mode_now_ = static_cast<int>(i);
+    }
+    for (const Insn& insn : function.insns) {
+        if (!insn.loop_step) continue;
+        uint32_t& most = counters_[static_cast<int32_t>(insn.imm64)];
+        most = std::max(most, static_cast<uint32_t>(insn.imm));
     }
 }
 
@@ -334,6 +344,26 @@ void Machine::store(State& state, const Insn& insn) const {
     Value v = insn.cls() == BPF_STX ? state.reg(insn.src) : Value::constant(static_cast<uint64_t>(int64_t{insn.imm}));
     auto at = std::find_if(state.slots.begin(), state.slots.end(), [&](const Slot& s) { return s.offset > offset; });
     state.slots.insert(at, Slot{offset, size, v});
+    if (auto counter = counters_.find(offset); counter != counters_.end() && size == 8) begin(state, {offset, counter->second, true});
+}
+
+std::optional<Rejected> Machine::loop_step(const State& state, const Insn& insn, std::vector<State>& next) const {
+    const auto offset = static_cast<int32_t>(insn.imm64);
+    auto known = std::find_if(state.iterators.begin(), state.iterators.end(), [&](auto& it) { return it.offset == offset && it.counted; });
+    if (known == state.iterators.end())
+        return reject(state.pc, "the step of a loop whose beginning is not known here", "set the counter right before the loop, and write nothing near it");
+    State another = state, ended = state;
+    for (State* s : {&another, &ended}) {
+        std::erase_if(s->slots, [&](const Slot& slot) { return slot.offset < offset + 8 && slot.offset + static_cast<int32_t>(slot.size) > offset; });
+        s->r[insn.dst] = unknown();
+    }
+    another.r[insn.dst].w = Range64::of_unsigned(1, static_cast<uint64_t>(insn.imm));
+    another.r[insn.dst].sync();
+    another.pc = state.pc + insn.width();
+    ended.pc = state.pc + 1 + static_cast<uint32_t>(insn.jump());
+    if (known->total > 0) next.push_back(std::move(another));
+    next.push_back(std::move(ended));
+    return std::nullopt;
 }
 
 void Machine::atomic(State& state, const Insn& insn) const {
@@ -381,8 +411,7 @@ std::optional<Rejected> Machine::kfunc(State& state, const Insn& insn, std::vect
             return reject(state.pc, "a loop's bound is not a constant: it was read while running", hint);
         int64_t count = std::max<int64_t>(0, end.h.smin - start.h.smin);
         forget_stack(state, it.offset, it.offset + 8);
-        state.iterators.push_back({it.offset, static_cast<uint32_t>(count)});
-        std::sort(state.iterators.begin(), state.iterators.end(), [](auto& a, auto& b) { return a.offset < b.offset; });
+        begin(state, {it.offset, static_cast<uint32_t>(count)});
         clobber(state);
     } else if (name == "bpf_iter_num_next") {
         if (it.kind != Value::Kind::Frame || found(state) == state.iterators.end())
@@ -460,6 +489,7 @@ void Machine::function(State& state, const Insn& insn, const CallModel& call) co
 std::optional<Rejected> Machine::step(const State& state, std::vector<State>& next, const CallModel& call) const {
     const Insn& insn = function_.insns[state.pc];
     if (insn.is_exit()) return std::nullopt;
+    if (insn.loop_step) return loop_step(state, insn, next);
     if (insn.is_jump() && !insn.is_goto()) {
         branch(state, insn, next);
         return std::nullopt;
@@ -484,7 +514,7 @@ std::optional<Rejected> Machine::step(const State& state, std::vector<State>& ne
     else if (insn.is_load()) load(s, insn);
     else if (insn.is_atomic()) atomic(s, insn);
     else if (insn.is_store()) store(s, insn);
-    s.pc = state.pc + (insn.is_wide() ? 2 : 1);
+    s.pc = state.pc + insn.width();
     next.push_back(std::move(s));
     return std::nullopt;
 }

@@ -4,11 +4,13 @@
 //
 // What it takes from the kernel's own verifier, which runs on the same bytes afterwards and refuses the rest: a pointer to
 // the stack comes from r10, from arithmetic on it, or from a place on the stack; memory of maps and of the kernel never
-// aliases the stack; a live iterator on the stack is written by its kfuncs only.
+// aliases the stack; a live iterator on the stack is written by its kfuncs only. The counter of a counted loop is not protected
+// so: whatever may write to it ends it here.
 #pragma once
 
 #include <array>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -64,8 +66,9 @@ struct Slot {
 };
 
 struct Iterator {
-    int32_t offset = 0;  // from r10
-    uint32_t total = 0;  // elements that it gives at most, from its beginning; 0 after its end
+    int32_t offset = 0;    // from r10
+    uint32_t total = 0;    // elements that it gives at most, from its beginning; 0 after its end
+    bool counted = false;  // the counter of a counted loop: any write to its place ends it
     bool operator==(const Iterator&) const = default;
 };
 
@@ -103,6 +106,7 @@ private:
     void store(State& state, const Insn& insn) const;
     void atomic(State& state, const Insn& insn) const;
     void branch(const State& state, const Insn& insn, std::vector<State>& next) const;
+    std::optional<Rejected> loop_step(const State& state, const Insn& insn, std::vector<State>& next) const;
     std::optional<Rejected> kfunc(State& state, const Insn& insn, std::vector<State>& next) const;
     void helper(State& state, const Insn& insn) const;
     void function(State& state, const Insn& insn, const CallModel& call) const;
@@ -111,6 +115,7 @@ private:
     const Object& object_;
     const Profile& profile_;
     const Function& function_;
+    std::map<int32_t, uint32_t> counters_;  // places that this function's loops count in, and their most steps
     int take_ = -1, mode_now_ = -1, ctl_ = -1;
 };
 

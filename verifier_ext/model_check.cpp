@@ -39,14 +39,14 @@ private:
     bool check_tree(uint32_t tree, uint64_t root);
     bool check_question(const View& view, uint64_t at, uint32_t steps);
     bool check_leaf(uint32_t tree, uint64_t node, int64_t answer, bool reached);
-    bool check_sum(uint32_t tree, uint32_t root);
+    bool check_sum(uint32_t tree);
     bool check_answers();
     bool check_range();
-    bool enter(uint64_t at, bool filler);
+    bool enter(uint64_t at);
     std::optional<View> view(uint64_t at) const;
     std::optional<View> block_view(uint64_t at) const;
     View level_view(uint64_t at) const;
-    uint32_t root_word(uint32_t tree) const;
+    uint32_t group_word(uint32_t group) const;
     uint64_t body(uint64_t offset) const {
         return RMT_MODEL_AT_BODY(kind_, uint64_t{shape_.trees}, shape_.slots, shape_.derived, shape_.outputs) + offset;
     }
@@ -75,8 +75,8 @@ bool ModelCheck::reject(std::string id, std::string message, std::string hint) {
 
 constexpr const char* kRemake = "lower the model again: `rmt-load model use` does";
 
-uint32_t ModelCheck::root_word(uint32_t tree) const {
-    return *read_at<uint32_t>(value_, RMT_MODEL_AT_ROOT(kind_, shape_.slots, shape_.derived, shape_.outputs) + uint64_t{tree} * 4);
+uint32_t ModelCheck::group_word(uint32_t group) const {
+    return *read_at<uint32_t>(value_, RMT_MODEL_AT_GROUP(kind_, shape_.slots, shape_.derived, shape_.outputs) + uint64_t{group} * 4);
 }
 
 bool ModelCheck::check_header() {
@@ -103,7 +103,8 @@ bool ModelCheck::check_counts() {
     if (head_.inputs != model_.inputs.size() || head_.inputs == 0 || head_.inputs >= shape_.slots)
         return reject("V0701", fmt::format("{} inputs, the policy has {}", head_.inputs, model_.inputs.size()), "train with the policy's inputs");
     if (head_.shift > 63) return reject("V0701", fmt::format("a shift of {} bits", head_.shift), kRemake);
-    if (head_.zero != 0) return reject("V0701", fmt::format("{} where 0 is expected", head_.zero), kRemake);
+    if (head_.zero != 0 || head_.lowest != -RMT_MODEL_SUM)
+        return reject("V0701", fmt::format("sums that begin with {} and {}, expected 0 and -2^62", head_.zero, head_.lowest), kRemake);
     if (head_.slots != shape_.slots || head_.derived > shape_.derived || head_.outputs == 0 || head_.outputs > shape_.outputs)
         return reject("V0701", fmt::format("{} slots, {} made columns, {} outputs; the program has {}, {}, {}", head_.slots, head_.derived, head_.outputs, shape_.slots, shape_.derived, shape_.outputs), kRemake);
     return true;
@@ -173,7 +174,7 @@ View ModelCheck::level_view(uint64_t at) const {
     if (i == head_.depth) return {true, *read_at<int32_t>(value_, leaves + ((tree << head_.depth) + bits) * 4), sentinel_, at, at};
     auto level = *read_at<rmt_model_level>(value_, body((tree * head_.depth + i) * sizeof(rmt_model_level)));
     const uint64_t next = tree << 32 | (i + 1) << 24 | bits;
-    return {false, level.threshold, level.slot, next, next | uint64_t{1} << i};
+    return {false, level.threshold, level.slot4 / 4, next, next | uint64_t{1} << i};
 }
 
 std::optional<View> ModelCheck::view(uint64_t at) const {
@@ -181,8 +182,9 @@ std::optional<View> ModelCheck::view(uint64_t at) const {
     if (kind_ == RMT_MODEL_OBLIVIOUS) return level_view(at);
     if (at >= shape_.nodes) return std::nullopt;
     auto node = *read_at<rmt_model_node>(value_, body(at * sizeof(rmt_model_node)));
-    const uint64_t left = node.link >> 8;
-    return View{(node.link & 0xff) == sentinel_, node.threshold, node.link & 0xff, left, left + 1};
+    const uint32_t slot = RMT_MODEL_LINK_SLOT(node.link);
+    const uint64_t left = RMT_MODEL_LINK_CHILD(node.link);
+    return View{slot == sentinel_, node.threshold, slot, left, left | 1};  // as the engine: by OR
 }
 
 bool ModelCheck::check_leaf(uint32_t tree, uint64_t node, int64_t answer, bool reached) {
@@ -202,12 +204,12 @@ bool ModelCheck::check_leaf(uint32_t tree, uint64_t node, int64_t answer, bool r
 }
 
 // Each node once; an oblivious tree's numbering ends by itself.
-bool ModelCheck::enter(uint64_t at, bool filler) {
+bool ModelCheck::enter(uint64_t at) {
     if (kind_ == RMT_MODEL_OBLIVIOUS) return true;
     if (kind_ == RMT_MODEL_TREE && at % 4 != 0) return true;
     const uint64_t node = kind_ == RMT_MODEL_TREE ? at / 4 : at;
-    if (used_[node] && !filler) return reject("V0703", fmt::format("node {} is reached twice", node), "lower the model again");
-    out_.facts.nodes += !used_[node];
+    if (used_[node]) return reject("V0703", fmt::format("node {} is reached twice", node), "lower the model again");
+    out_.facts.nodes++;
     used_[node] = true;
     return true;
 }
@@ -236,8 +238,7 @@ bool ModelCheck::check_tree(uint32_t tree, uint64_t root) {
         work.pop_back();
         auto seen = view(at.node);
         if (!seen) return reject("V0702", fmt::format("tree {} leads to node {} of {}", tree, kind_ == RMT_MODEL_TREE ? at.node / 4 : at.node, shape_.nodes), "lower the model again");
-        bool filler = at.steps == 0 && seen->leaf;  // trees that fill up a group share it
-        if (!enter(at.node, filler) || !check_question(*seen, at.node, at.steps)) return false;
+        if (!enter(at.node) || !check_question(*seen, at.node, at.steps)) return false;
         if (seen->leaf) {
             out_.facts.longest = std::max(out_.facts.longest, at.steps);
             if (!check_leaf(tree, kind_ == RMT_MODEL_TREE ? at.node / 4 : at.node, seen->number, at.reached)) return false;
@@ -258,17 +259,19 @@ bool ModelCheck::check_tree(uint32_t tree, uint64_t root) {
 }
 
 // Adds a tree's range to its output's; of several outputs, their sums come one after the other and must not leave 64 bits.
-bool ModelCheck::check_sum(uint32_t tree, uint32_t root) {
+bool ModelCheck::check_sum(uint32_t tree) {
     sum_min_ += tree_min_, sum_max_ += tree_max_;
     if (kind_ == RMT_MODEL_TREE || tree % RMT_MODEL_GROUP != RMT_MODEL_GROUP - 1) return true;
-    const uint32_t output = root >> RMT_MODEL_ROOT_OUTPUT & (RMT_MODEL_MAX_OUTPUTS - 1);
+    const uint32_t group = group_word(tree / RMT_MODEL_GROUP), output = group & ~RMT_MODEL_GROUP_LAST;
     if (output != sums_ || output >= head_.outputs) return reject("V0701", fmt::format("tree {} belongs to output {}, expected {} of {}", tree, output, sums_, head_.outputs), kRemake);
-    if (!(root & RMT_MODEL_ROOT_LAST)) return true;
+    if (!(group & RMT_MODEL_GROUP_LAST)) return true;
     sums_++;
     auto o = *read_at<rmt_model_output>(value_, RMT_MODEL_AT_OUTPUT(shape_.slots, shape_.derived) + uint64_t{output} * sizeof(rmt_model_output));
     int64_t lo, hi;
     if (__builtin_add_overflow(o.base, sum_min_, &lo) || __builtin_add_overflow(o.base, sum_max_, &hi))
         return reject("V0706", "the sum of its trees may leave 64 bits", "train again, with smaller labels");
+    if (head_.outputs > 1 && (lo <= -RMT_MODEL_SUM || hi >= RMT_MODEL_SUM))  // the engine compares sums by their difference
+        return reject("V0706", fmt::format("the sum of output {} may be {}..{}, the engine compares within 2^62", output, lo, hi), "train again, with smaller labels");
     if (head_.outputs > 1) sum_min_ = sum_max_ = 0;
     else sum_min_ = lo, sum_max_ = hi;
     return true;
@@ -314,11 +317,7 @@ ModelVerdict ModelCheck::run() {
     used_.assign(kind_ == RMT_MODEL_TREE ? RMT_MODEL_BLOCKS(shape_.depth, uint64_t{shape_.nodes}) : shape_.nodes, false);
     uint32_t trees = kind_ == RMT_MODEL_TREE ? 1 : head_.groups * RMT_MODEL_GROUP;
     for (uint32_t tree = 0; tree < trees; tree++) {
-        uint64_t root = kind_ == RMT_MODEL_OBLIVIOUS ? uint64_t{tree} << 32 : 0;
-        if (kind_ == RMT_MODEL_FOREST) root = tree % RMT_MODEL_GROUP == 0 ? root_word(tree) & RMT_MODEL_ROOT_NODE : root_word(tree);
-        if (!check_tree(tree, root)) return std::move(out_);
-        const uint32_t word = kind_ == RMT_MODEL_TREE ? 0 : root_word(tree / RMT_MODEL_GROUP * RMT_MODEL_GROUP);
-        if (!check_sum(tree, word)) return std::move(out_);
+        if (!check_tree(tree, kind_ == RMT_MODEL_OBLIVIOUS ? uint64_t{tree} << 32 : tree) || !check_sum(tree)) return std::move(out_);
     }
     out_.facts.trees = trees;
     check_range();

@@ -74,6 +74,7 @@ bool NetCheck::check_header() {
     if (head_.kind != kind) return reject("V0701", fmt::format("kind {}, the program expects {}", head_.kind, kind), kRemake);
     if (head_.inputs != model_.inputs.size() || head_.inputs == 0 || head_.inputs > shape_.inputs)
         return reject("V0701", fmt::format("{} inputs, the policy has {}", head_.inputs, model_.inputs.size()), "train with the policy's inputs");
+    if (head_.zero != 0) return reject("V0701", fmt::format("sums that begin with {}, expected 0", head_.zero), kRemake);
     if (head_.input_shift > 63) return reject("V0701", fmt::format("a shift of {} bits", head_.input_shift), kRemake);
     if (head_.link > RMT_NET_ARGMAX || head_.outputs == 0 || head_.outputs > shape_.outputs || head_.out_min > head_.out_max)
         return reject("V0701", "its link, outputs or range are none", kRemake);

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <set>
 
+#include "verifier_ext/loop_step.h"
+
 #ifndef R_BPF_64_64
 #define R_BPF_64_64 1
 #endif
@@ -339,7 +341,8 @@ Decoded Decoder::run() {
     }
     for (size_t i : code)
         if (!resolve_local_calls(i)) return std::move(out_);
-    mark_core();
+    if (!mark_core()) return std::move(out_);
+    for (Function& function : out_.object.functions) fold_loop_steps(function.insns);
     return std::move(out_);
 }
 

@@ -16,11 +16,11 @@ function(rmt_model_engines target folder rows)
         list(GET parts 6 outputs)
         set(object ${folder}/engine_${class}.bpf.o)
         add_custom_command(OUTPUT ${object}
-            COMMAND ${RMT_BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -DKIND=RMT_MODEL_${kind} -DTREES=${trees} -DDEPTH=${depth}
+            COMMAND ${RMT_BPF_CLANG} -target bpf -mcpu=v4 -O2 -g -Wall -DKIND=RMT_MODEL_${kind} -DTREES=${trees} -DDEPTH=${depth}
                     -DNODES=${nodes} -DSLOTS=${slots} -DDERIVED=${derived} -DOUTPUTS=${outputs} -DROWS=${rows}
                     -I${PROJECT_SOURCE_DIR}/bpf/include -I${PROJECT_SOURCE_DIR}/vmlinux -c ${RMT_ENGINE_SOURCE} -o ${object}
             DEPENDS ${RMT_ENGINE_SOURCE} ${PROJECT_SOURCE_DIR}/bpf/include/rmt/model.bpf.h
-                    ${PROJECT_SOURCE_DIR}/bpf/include/rmt/model_layout.h ${PROJECT_SOURCE_DIR}/bpf/include/rmt/intf.h
+                    ${PROJECT_SOURCE_DIR}/bpf/include/rmt/model_layout.h ${PROJECT_SOURCE_DIR}/bpf/include/rmt/loop.bpf.h ${PROJECT_SOURCE_DIR}/bpf/include/rmt/intf.h
                     ${PROJECT_SOURCE_DIR}/vmlinux/vmlinux_rmt.h
             COMMENT "BPF engine ${class}" VERBATIM)
         list(APPEND objects ${object})

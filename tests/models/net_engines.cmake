@@ -13,7 +13,7 @@ function(rmt_net_engines target folder)
         endforeach()
         set(object ${folder}/net_${class}.bpf.o)
         add_custom_command(OUTPUT ${object}
-            COMMAND ${RMT_BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall ${defines}
+            COMMAND ${RMT_BPF_CLANG} -target bpf -mcpu=v4 -O2 -g -Wall ${defines}
                     -I${PROJECT_SOURCE_DIR}/bpf/include -I${PROJECT_SOURCE_DIR}/vmlinux -c ${RMT_NET_ENGINE_SOURCE} -o ${object}
             DEPENDS ${RMT_NET_ENGINE_SOURCE} ${PROJECT_SOURCE_DIR}/bpf/include/rmt/net.bpf.h
                     ${PROJECT_SOURCE_DIR}/bpf/include/rmt/net_layout.h ${PROJECT_SOURCE_DIR}/bpf/include/rmt/model.bpf.h

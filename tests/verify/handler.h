@@ -98,6 +98,29 @@ static __noinline int rmt_on_fault(struct task *t, struct rmt_cgroup *cg)
 		bpf_for(j, 0, 200)
 			bpf_for(k, 0, 200)
 				*(volatile __u64 *)&t->seen += k;
+#elif defined(VARIANT_LOOP_COUNTED) || defined(FAULT_LOOP_COUNTED_AGAIN) || defined(FAULT_LOOP_COUNTED_STACK)
+	struct rmt_loop rows, columns;
+	__u32 j, k;
+
+	rmt_loop_begin(rows, t->seen);
+	while (rmt_loop_next(rows, j, 4)) {
+		rmt_loop_begin(columns, j);
+		while (rmt_loop_next(columns, k, 8)) {
+			if (8 * j + k >= n)
+				break;
+			t->rec.page[(8 * j + k) & 63] = t->seen + k;
+#ifdef FAULT_LOOP_COUNTED_AGAIN
+			if (t->seen == 5)
+				rmt_loop_begin(columns, 0);
+#endif
+#ifdef FAULT_LOOP_COUNTED_STACK
+			((volatile __u8 *)&rows.turn)[t->seen & 7] = 0;
+#endif
+		}
+	}
+#elif defined(FAULT_MAY_GOTO)
+	while (({ __label__ out, end; int more = 1; asm volatile goto("may_goto %l[out]" :::: out); goto end; out: more = 0; end: more; }))
+		t->rec.page[t->seen & 63] = t->seen++;
 #elif defined(VARIANT_LOOP_CONSTANT)
 	for (i = 0; i < 32; i++)
 		t->rec.page[i & 63] = t->seen + i;

@@ -147,6 +147,18 @@ bool Interpreter::kfunc(const Insn& insn) {
     return true;
 }
 
+// The kernel may end any loop at may_goto.
+void Interpreter::loop_step(const Insn& insn, Frame& frame) {
+    const uint64_t counter = r_[10] + static_cast<uint64_t>(insn.imm64), turn = read(counter, 8);
+    if (random_() % 64 == 0 || turn >= static_cast<uint64_t>(insn.imm)) {
+        frame.pc = static_cast<uint32_t>(frame.pc - insn.width() + 1 + insn.jump());
+        r_[insn.dst] = any();
+        return;
+    }
+    r_[insn.dst] = turn + 1;
+    write(counter, 8, turn + 1);
+}
+
 bool Interpreter::enter(uint32_t function) {
     if (frames_.size() >= kFrames) return false;
     Frame frame{function, 0, {}, r_[2], false};
@@ -187,8 +199,11 @@ Observed Interpreter::run(const std::string& name, uint64_t most) {
         if (frame.pc >= function.insns.size()) return seen_;
         const Insn& insn = function.insns[frame.pc];
         seen_.insns++;
-        frame.pc += insn.is_wide() ? 2 : 1;
-        if (insn.is_exit()) {
+        frame.pc += insn.width();
+        if (insn.loop_step) {
+            seen_.insns += Insn::kLoopStep - 1;
+            loop_step(insn, frame);
+        } else if (insn.is_exit()) {
             if (!leave()) { seen_.finished = true; return seen_; }
         } else if (insn.is_call() && insn.ref == Ref::Function) {
             const Function& callee = object_.functions[insn.target];

@@ -48,6 +48,7 @@ private:
     bool jumps(const Insn& insn) const;
     bool helper(const Insn& insn);
     bool kfunc(const Insn& insn);
+    void loop_step(const Insn& insn, Frame& frame);
     bool enter(uint32_t function);
     bool leave();
     void at_sink(uint64_t map);

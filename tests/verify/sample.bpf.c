@@ -12,6 +12,7 @@ extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
 extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
 
 #include "rmt/intf.h"
+#include "rmt/loop.bpf.h"
 
 #define PER_EVENT 32
 #define RATE 50000

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Whole objects: what must be accepted, and one object for each fault with the one id that it must give.
+#include <algorithm>
+
 #include "tests/rmt_test.h"
 #include "tests/verify/samples.h"
 
@@ -26,11 +28,21 @@ TEST_CASE("the sample is accepted, with the bounds that its source shows") {
 }
 
 TEST_CASE("other ways to write the same are accepted") {
-    for (std::string name : {"MODE_BOOL", "MODE_SPILLED", "CLAMP_RETURN", "LOOP_CONSTANT", "SIGN_MASK"}) {
+    for (std::string name : {"MODE_BOOL", "MODE_SPILLED", "CLAMP_RETURN", "LOOP_CONSTANT", "LOOP_COUNTED", "SIGN_MASK"}) {
         Verdict verdict = verify::verify(read_sample("variant_" + name), sample_manifest());
         INFO(name << "\n" << to_text(verdict, "sample.rmt"));
         CHECK(verdict.accepted());
     }
+}
+
+TEST_CASE("a counted loop is bounded by its constant") {
+    Verdict verdict = verify::verify(read_sample("variant_LOOP_COUNTED"), sample_manifest());
+    INFO(to_text(verdict, "sample.rmt"));
+    REQUIRE(verdict.accepted());
+    std::vector<uint64_t> bounds;
+    for (const LoopFact& loop : verdict.facts()->facts.loops) bounds.push_back(loop.bound);
+    std::sort(bounds.begin(), bounds.end());
+    CHECK(bounds == std::vector<uint64_t>{4, 8, 16});
 }
 
 TEST_CASE("the library and the founding policy, as written by hand, are accepted") {

@@ -135,7 +135,7 @@ Score mutate(const std::string& sample, const Manifest& manifest, const std::str
 }  // namespace
 
 TEST_CASE("no run of an accepted program exceeds what was proved") {
-    for (std::string name : {"sample", "variant_MODE_BOOL", "variant_MODE_SPILLED", "variant_CLAMP_RETURN", "variant_LOOP_CONSTANT"}) {
+    for (std::string name : {"sample", "variant_MODE_BOOL", "variant_MODE_SPILLED", "variant_CLAMP_RETURN", "variant_LOOP_CONSTANT", "variant_LOOP_COUNTED"}) {
         INFO(name);
         auto bytes = read_sample(name);
         Verdict verdict = verify::verify(bytes, sample_manifest());

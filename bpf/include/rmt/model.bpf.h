@@ -12,6 +12,7 @@
 #ifndef RMT_MODEL_BPF_H
 #define RMT_MODEL_BPF_H
 
+#include "loop.bpf.h"
 #include "model_layout.h"
 
 #ifdef __bpf__
@@ -47,13 +48,27 @@ struct rmt_model_class {
 		left_;                                                                  \
 	})
 
-#define rmt_engine_step(node, mask, slots, n, f)                                         \
-	do {                                                                            \
-		__u32 d_ = (__u32)(node)[n].threshold;                                  \
-		__u32 link_ = (node)[n].link;                                           \
-		d_ -= (__u32)(f)[link_ & ((slots) - 1)];                                \
-		rmt_engine_hide(d_);                                                     \
-		(n) = ((link_ >> 8) + (d_ >> 31)) & (mask);                             \
+/* number += pointer. clang would copy the pointer first. */
+#ifdef __bpf__
+#define rmt_engine_plus(number, pointer) asm("%[n] += %[p]" : [n] "+r"(number) : [p] "r"(pointer))
+#else
+#define rmt_engine_plus(number, pointer) ((number) += (__u64)(pointer))
+#endif
+
+/* n: distance in bytes of a node from the first one. The shift leaves other bits of link and difference below bit 3: the mask
+ * takes them away. */
+#define rmt_engine_step(node, mask, slots, n, f)                                                 \
+	do {                                                                                    \
+		__u64 at_ = (n), input_;                                                        \
+		__u32 link_, d_;                                                                \
+                                                                                                \
+		rmt_engine_plus(at_, node);                                                     \
+		link_ = ((const struct rmt_model_node *)at_)->link;                             \
+		input_ = link_ & (4 * (slots) - 4);                                             \
+		rmt_engine_plus(input_, f);                                                     \
+		d_ = (__u32)((const struct rmt_model_node *)at_)->threshold - *(const __u32 *)input_; \
+		rmt_engine_hide(d_);                                                            \
+		(n) = (link_ >> 5 | d_ >> 28) & (mask);                                         \
 	} while (0)
 
 /* Not 0 when an input lies outside lo..lo+span. The difference is taken modulo 2^32, so one unsigned compare covers both
@@ -79,10 +94,12 @@ rmt_engine_inline __u64 rmt_engine_outside(const struct rmt_model_header *h, con
 rmt_engine_inline __u64 rmt_engine_derive(const struct rmt_model_header *h, const struct rmt_model_derive *derive, __s32 *f,
 					const struct rmt_model_class c)
 {
-	__u64 bad = 0;
-	int i;
+	struct rmt_loop loop;
+	__u64 bad = h->zero;
+	__u32 i;
 
-	rmt_engine_for(i, (int)c.derived) {
+	rmt_loop_begin(loop, h->zero);
+	while (rmt_loop_next(loop, i, c.derived)) {
 		const struct rmt_model_derive *d = &derive[i];
 		__u32 x, t, y, missing;
 
@@ -141,19 +158,23 @@ struct rmt_model_sum {
 	__s64 sum, best, answer;
 };
 
-rmt_engine_inline void rmt_engine_add(struct rmt_model_sum *s, const struct rmt_model_output *output, __u32 root, __s64 leaves,
+/* Of several outputs without a branch, each of which would have the kernel's verifier follow the rest of the loop again. Sums
+ * lie within RMT_MODEL_SUM, so the sign of a difference is right. */
+rmt_engine_inline void rmt_engine_add(struct rmt_model_sum *s, const struct rmt_model_output *output, const __u32 *group, __s64 leaves,
 				    const struct rmt_model_class c)
 {
 	s->sum += leaves;
-	if (c.outputs > 1 && root & RMT_MODEL_ROOT_LAST) {
-		const struct rmt_model_output *o = &output[root >> RMT_MODEL_ROOT_OUTPUT & (c.outputs - 1)];
+	if (c.outputs > 1) {
+		const struct rmt_model_output *o = &output[*group & (c.outputs - 1)];
+		__s64 total = s->sum + o->base, better = (__s64)((__u64)s->best - (__u64)total) >> 63;
+		__s64 last = (__s64)((__u64)*group << 32) >> 63;
 
-		s->sum += o->base;
-		if (s->sum > s->best) {
-			s->best = s->sum;
-			s->answer = o->answer;
-		}
-		s->sum = 0;
+		rmt_engine_hide(last);
+		rmt_engine_hide(better);
+		better &= last;
+		s->best ^= (s->best ^ total) & better;
+		s->answer ^= (s->answer ^ o->answer) & better;
+		s->sum &= ~last;
 	}
 }
 
@@ -173,92 +194,109 @@ rmt_engine_inline __s64 rmt_engine_answer(const struct rmt_model_header *h, cons
 	return out;
 }
 
-/* Four trees at a time: their loads do not wait for each other. Two levels for each turn of the inner loop; one step more
- * than a tree is deep stays at its leaf. */
+#define rmt_engine_levels(levels, node, mask, slots, a, b, d, e, f)       \
+	do {                                                             \
+		__u32 level_;                                            \
+                                                                         \
+		rmt_engine_unroll                                        \
+		for (level_ = 0; level_ < (levels); level_++) {          \
+			rmt_engine_step(node, mask, slots, a, f);        \
+			rmt_engine_step(node, mask, slots, b, f);        \
+			rmt_engine_step(node, mask, slots, d, f);        \
+			rmt_engine_step(node, mask, slots, e, f);        \
+		}                                                        \
+	} while (0)
+
+/* Four trees at a time, from the group's first root on: their loads do not wait for each other. More steps than a tree is deep
+ * stay at its leaf. */
+rmt_engine_inline __s64 rmt_engine_group(const struct rmt_model_header *h, const struct rmt_model_node *node, const __s32 *f, __u64 root,
+				       const struct rmt_model_class c)
+{
+	const __u32 mask = (c.nodes - 1) * sizeof(*node);
+	const char *first = (const char *)node;
+	__u64 a = root, b = a + sizeof(*node), d = b + sizeof(*node), e = d + sizeof(*node);
+	__u32 i;
+
+	if (c.depth <= 8) {
+		rmt_engine_unroll
+		for (i = 0; i < c.depth; i += 2) {
+			if (i && rmt_engine_done(h, depth, i))
+				break;
+			rmt_engine_levels(2, node, mask, c.slots, a, b, d, e, f);
+		}
+	} else {
+		struct rmt_loop loop;
+
+		rmt_loop_begin(loop, h->zero);
+		while (rmt_loop_next(loop, i, c.depth / 4)) {
+			if (rmt_engine_done(h, depth, 4 * i))
+				break;
+			rmt_engine_levels(4, node, mask, c.slots, a, b, d, e, f);
+		}
+	}
+	return (__s64) * (const __s32 *)(first + a) + *(const __s32 *)(first + b) + *(const __s32 *)(first + d) + *(const __s32 *)(first + e);
+}
+
 rmt_engine_inline __s64 rmt_engine_forest(const struct rmt_model_header *h, const struct rmt_model_output *output,
-					const __u32 *root, const struct rmt_model_node *node, const __s32 *f,
+					const __u32 *group, const struct rmt_model_node *node, const __s32 *f,
 					const struct rmt_model_class c)
 {
-	struct rmt_model_sum s = { 0, -__INT64_MAX__ - 1, 0 };
-	const __u32 mask = c.nodes - 1;
-	int g;
+	struct rmt_model_sum s = { h->zero, h->lowest, h->zero };
+	struct rmt_loop loop;
+	__u32 g;
 
-	rmt_engine_for(g, (int)(c.trees / RMT_MODEL_GROUP)) {
-		__u32 first, a, b, d, e, k;
-		int i;
-
+	rmt_loop_begin(loop, h->zero);
+	while (rmt_loop_next(loop, g, c.trees / RMT_MODEL_GROUP)) {
 		if (rmt_engine_done(h, groups, g))
 			break;
-		first = root[4 * g];
-		a = first & RMT_MODEL_ROOT_NODE & mask;
-		b = root[4 * g + 1] & mask;
-		d = root[4 * g + 2] & mask;
-		e = root[4 * g + 3] & mask;
-		rmt_engine_for(i, (int)(c.depth + 1) / 2) {
-			if (rmt_engine_done(h, depth, 2 * i))
-				break;
-			rmt_engine_unroll
-			for (k = 0; k < 2; k++) {
-				rmt_engine_step(node, mask, c.slots, a, f);
-				rmt_engine_step(node, mask, c.slots, b, f);
-				rmt_engine_step(node, mask, c.slots, d, f);
-				rmt_engine_step(node, mask, c.slots, e, f);
-			}
-		}
-		rmt_engine_add(&s, output, first,
-			      (__s64)node[a].threshold + node[b].threshold + node[d].threshold + node[e].threshold, c);
+		rmt_engine_add(&s, output, group + g, rmt_engine_group(h, node, f, g * (RMT_MODEL_GROUP * sizeof(*node)), c), c);
 	}
 	return rmt_engine_answer(h, output, &s, c);
 }
 
-/* 1 if the level goes right. */
-rmt_engine_inline __u64 rmt_engine_right(const struct rmt_model_level *level, const __s32 *f, const struct rmt_model_class c)
+/* The compares of a tree do not wait for each other: together they are the number of the leaf. All levels of the class are
+ * compared (of a deep one only the first eight, if the model has no more); those that the model does not have are of the next tree,
+ * and masked out. */
+rmt_engine_inline __s64 rmt_engine_leaf(const struct rmt_model_header *h, const struct rmt_model_level *level, const __s32 *leaf,
+				      const __s32 *f, __u32 tree, const struct rmt_model_class c)
 {
-	__u32 d = (__u32)level->threshold - (__u32)f[level->slot & (c.slots - 1)];
+	__u32 depth = *(const volatile __u32 *)&h->depth & 31, bits = 0, i;
 
-	rmt_engine_hide(d);
-	return d >> 31;
+	level += tree * depth & (RMT_MODEL_LEVELS(c.trees, c.depth) - 1);
+	rmt_engine_unroll
+	for (i = 0; i < c.depth; i++) {
+		__u64 input = level[i].slot4 & (4 * c.slots - 4);
+		__u32 d;
+
+		if (i == 8 && rmt_engine_done(h, depth, i))
+			break;
+		rmt_engine_plus(input, f);
+		d = (__u32)level[i].threshold - *(const __u32 *)input;
+		rmt_engine_hide(d);
+		bits |= d >> 31 << i;
+		rmt_engine_hide(bits); /* one after the other: else clang loads all of them first, and spills */
+	}
+	return leaf[((tree << depth) + (bits & ((1u << depth) - 1))) & (c.nodes - 1)];
 }
 
-/* The compares of a tree do not wait for each other at all: together they are the number of the leaf. Two trees share a
- * register. Where a tree has an odd number of levels the last turn reads one of the next tree's: that bit is masked out. */
 rmt_engine_inline __s64 rmt_engine_oblivious(const struct rmt_model_header *h, const struct rmt_model_output *output,
-					   const __u32 *root, const struct rmt_model_level *level, const __s32 *leaf,
+					   const __u32 *group, const struct rmt_model_level *level, const __s32 *leaf,
 					   const __s32 *f, const struct rmt_model_class c)
 {
-	struct rmt_model_sum s = { 0, -__INT64_MAX__ - 1, 0 };
-	const __u32 levels = RMT_MODEL_LEVELS(c.trees, c.depth) - 1, leaves = c.nodes - 1;
-	int g;
+	struct rmt_model_sum s = { h->zero, h->lowest, h->zero };
+	struct rmt_loop loop;
+	__u32 g, k;
 
-	rmt_engine_for(g, (int)(c.trees / RMT_MODEL_GROUP)) {
-		__u32 k, t = RMT_MODEL_GROUP * (__u32)g, depth, own;
-		__u64 ab = 0, de = 0;
-		__s64 sum;
-		int i;
+	rmt_loop_begin(loop, h->zero);
+	while (rmt_loop_next(loop, g, c.trees / RMT_MODEL_GROUP)) {
+		__s64 sum = 0;
 
 		if (rmt_engine_done(h, groups, g))
 			break;
-		rmt_engine_for(i, (int)(c.depth + 1) / 2) {
-			if (rmt_engine_done(h, depth, 2 * i))
-				break;
-			rmt_engine_unroll
-			for (k = 0; k < 2; k++) {
-				__u32 to = 2 * (__u32)i + k, stride = *(const volatile __u32 *)&h->depth, at = t * stride + to;
-
-				ab |= (rmt_engine_right(&level[at & levels], f, c) |
-				       rmt_engine_right(&level[(at + stride) & levels], f, c) << 32) << to;
-				at += 2 * stride;
-				de |= (rmt_engine_right(&level[at & levels], f, c) |
-				       rmt_engine_right(&level[(at + stride) & levels], f, c) << 32) << to;
-			}
-		}
-		depth = *(const volatile __u32 *)&h->depth & 31;
-		own = (1u << depth) - 1;
-		sum = leaf[((t << depth) + ((__u32)ab & own)) & leaves];
-		sum += leaf[(((t + 1) << depth) + ((__u32)(ab >> 32) & own)) & leaves];
-		sum += leaf[(((t + 2) << depth) + ((__u32)de & own)) & leaves];
-		sum += leaf[(((t + 3) << depth) + ((__u32)(de >> 32) & own)) & leaves];
-		rmt_engine_add(&s, output, root[4 * g], sum, c);
+		rmt_engine_unroll
+		for (k = 0; k < RMT_MODEL_GROUP; k++)
+			sum += rmt_engine_leaf(h, level, leaf, f, RMT_MODEL_GROUP * g + k, c);
+		rmt_engine_add(&s, output, group + g, sum, c);
 	}
 	return rmt_engine_answer(h, output, &s, c);
 }
@@ -270,7 +308,7 @@ rmt_engine_inline int rmt_engine_infer(const void *value, __s32 *f, __s64 *out, 
 	const struct rmt_model_header *h = value;
 	const char *at = value;
 	const struct rmt_model_output *output = (const void *)(at + RMT_MODEL_AT_OUTPUT(c.slots, c.derived));
-	const __u32 *root = (const void *)(at + RMT_MODEL_AT_ROOT(c.kind, c.slots, c.derived, c.outputs));
+	const __u32 *group = (const void *)(at + RMT_MODEL_AT_GROUP(c.kind, c.slots, c.derived, c.outputs));
 	const void *body = at + RMT_MODEL_AT_BODY(c.kind, c.trees, c.slots, c.derived, c.outputs);
 
 	if (h->layout != RMT_MODEL_LAYOUT || h->kind != c.kind || h->depth > c.depth)
@@ -283,9 +321,9 @@ rmt_engine_inline int rmt_engine_infer(const void *value, __s32 *f, __s64 *out, 
 	if (c.kind == RMT_MODEL_TREE)
 		*out = rmt_engine_tree(h, body, f, c);
 	else if (c.kind == RMT_MODEL_FOREST)
-		*out = rmt_engine_forest(h, output, root, body, f, c);
+		*out = rmt_engine_forest(h, output, group, body, f, c);
 	else
-		*out = rmt_engine_oblivious(h, output, root, body,
+		*out = rmt_engine_oblivious(h, output, group, body,
 					   (const void *)(at + RMT_MODEL_AT_LEAF(c.trees, c.depth, c.slots, c.derived, c.outputs)),
 					   f, c);
 	return RMT_MODEL_OK;

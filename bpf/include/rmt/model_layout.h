@@ -7,11 +7,11 @@
  *     struct rmt_model_bound bound[slots]      trained range of each input
  *     struct rmt_model_derive derive[derived]  columns made from inputs: missing values, category sets
  *     struct rmt_model_output output[outputs]  not of kind tree: what each sum begins with, and what it answers
- *     __u32 root[trees]                        not of kind tree: first node and output of each tree
+ *     __u32 group[trees / 4]                   not of kind tree: which output's sum each group of trees belongs to
  * then, by the kind that the program was compiled for:
  *     tree        struct rmt_model_block block[RMT_MODEL_BLOCKS(depth, nodes)]
  *     forest      struct rmt_model_node node[nodes]
- *     oblivious   struct rmt_model_level level[RMT_MODEL_LEVELS(trees, depth)], __s32 leaf[nodes]
+ *     oblivious   struct rmt_model_level level[RMT_MODEL_LEVELS(trees, depth) + RMT_MODEL_MAX_LEVELS], __s32 leaf[nodes]
  * How many there are of each is the program's class, a constant; how many are in use is said by the header.
  *
  * A step goes left iff input <= threshold: a 32-bit subtraction whose sign decides, hence RMT_MODEL_MIN..MAX for thresholds
@@ -19,19 +19,24 @@
  * for it and is its own left child, so that more steps than needed do no harm.
  *
  * A block is two levels of a tree: three thresholds, and four children that lie side by side: one load for two steps, and
- * its three compares do not wait for each other. A forest walks four trees at a time instead. A leaf's value is threshold 0. */
+ * its three compares do not wait for each other. A leaf's value is threshold 0.
+ *
+ * A forest walks four trees at a time instead. Its first nodes are the roots, in the order of the trees. Slots and children are
+ * stored as the distances in bytes that the engine needs, and left children have even numbers: then the sign of a comparison is put in
+ * by OR. */
 #ifndef RMT_MODEL_LAYOUT_H
 #define RMT_MODEL_LAYOUT_H
 
 #include "intf.h"
 
-#define RMT_MODEL_LAYOUT 2          /* of this file; 0: the value holds no model */
+#define RMT_MODEL_LAYOUT 3          /* of this file; 0: the value holds no model */
 
 #define RMT_MODEL_SLOTS 16          /* of a feature vector; the last one is the sentinel's */
 #define RMT_MODEL_MAX_SLOTS 64      /* the only other number of slots; not for kind tree */
 #define RMT_MODEL_LIMIT (1 << 30)   /* inputs lie in -LIMIT..LIMIT */
 #define RMT_MODEL_MIN (-RMT_MODEL_LIMIT)    /* thresholds and leaf values */
 #define RMT_MODEL_MAX (RMT_MODEL_LIMIT - 1)
+#define RMT_MODEL_SUM (1ll << 62)          /* of several outputs, sums lie within -SUM + 1 .. SUM - 1 */
 #define RMT_MODEL_SENTINEL RMT_MODEL_MIN
 #define RMT_MODEL_BELOW RMT_MODEL_MIN       /* what a missing value counts as where it goes left */
 #define RMT_MODEL_ABOVE RMT_MODEL_LIMIT     /* and where it goes right */
@@ -71,13 +76,16 @@ struct rmt_model_header {
 	__u32 slots;     /* of the class */
 	__u32 derived;   /* columns to make */
 	__u32 outputs;   /* sums */
-	__u32 zero;      /* 0: a number that the kernel's verifier does not know */
+	__u32 reserved;
 	__u64 digest;    /* first 8 bytes of the artefact's sha256 */
 	__s64 bias;
 	__s64 out_min;
 	__s64 out_max;
+	/* Where sums begin. Read from here they are any number to the kernel's verifier: it follows a loop once then. */
+	__s64 zero;      /* 0 */
+	__s64 lowest;    /* -RMT_MODEL_SUM */
 };
-RMT_SIZE(struct rmt_model_header, 80);
+RMT_SIZE(struct rmt_model_header, 96);
 
 struct rmt_model_bound {
 	__s32 lo;        /* trained on lo..lo+span; span ~0: anything passes here */
@@ -104,17 +112,18 @@ struct rmt_model_output {
 };
 RMT_SIZE(struct rmt_model_output, 16);
 
-/* A root: node in bits 0..23 (nothing of an oblivious tree), then of several outputs the output's number in bits 24..29 and
- * in bit 31 that the output's sum is complete with this group: the first root of a group says both for all four. */
-#define RMT_MODEL_ROOT_NODE 0xffffffu
-#define RMT_MODEL_ROOT_OUTPUT 24
-#define RMT_MODEL_ROOT_LAST (1u << 31)
+/* A group: the output's number, and whether the output's sum is complete with these trees. */
+#define RMT_MODEL_GROUP_OUTPUT (RMT_MODEL_MAX_OUTPUTS - 1)
+#define RMT_MODEL_GROUP_LAST (1u << 31)
 
 struct rmt_model_node {
 	__s32 threshold; /* or the leaf's value */
-	__u32 link;      /* slot in bits 0..7, left child in bits 8..31; the right one follows it */
+	__u32 link;      /* RMT_MODEL_LINK: 4 * slot in bits 0..7, left child in bits 8..31; the right one follows it */
 };
 RMT_SIZE(struct rmt_model_node, 8);
+#define RMT_MODEL_LINK(slot, child) (4 * (slot) | (child) << 8)
+#define RMT_MODEL_LINK_SLOT(link) (((link) & 0xff) / 4)
+#define RMT_MODEL_LINK_CHILD(link) ((link) >> 8)
 
 struct rmt_model_block {
 	__s32 threshold[3]; /* of the upper node, its left child, its right child; [0] of a leaf: the value */
@@ -124,7 +133,7 @@ RMT_SIZE(struct rmt_model_block, 16);
 
 struct rmt_model_level {
 	__s32 threshold;
-	__u32 slot;
+	__u32 slot4;     /* 4 * slot */
 };
 RMT_SIZE(struct rmt_model_level, 8);
 
@@ -142,13 +151,13 @@ RMT_SIZE(struct rmt_model_level, 8);
 #define RMT_MODEL_AT_BOUND sizeof(struct rmt_model_header)
 #define RMT_MODEL_AT_DERIVE(slots) (RMT_MODEL_AT_BOUND + (slots) * sizeof(struct rmt_model_bound))
 #define RMT_MODEL_AT_OUTPUT(slots, derived) (RMT_MODEL_AT_DERIVE(slots) + (derived) * sizeof(struct rmt_model_derive))
-#define RMT_MODEL_AT_ROOT(kind, slots, derived, outputs)  \
+#define RMT_MODEL_AT_GROUP(kind, slots, derived, outputs)  \
 	(RMT_MODEL_AT_OUTPUT(slots, derived) + ((kind) == RMT_MODEL_TREE ? 0 : (outputs) * sizeof(struct rmt_model_output)))
 #define RMT_MODEL_AT_BODY(kind, trees, slots, derived, outputs) \
-	(RMT_MODEL_AT_ROOT(kind, slots, derived, outputs) + ((kind) == RMT_MODEL_TREE ? 0 : ((trees) + 1) / 2 * 8))
+	(RMT_MODEL_AT_GROUP(kind, slots, derived, outputs) + ((kind) == RMT_MODEL_TREE ? 0 : ((trees) + 7) / 8 * 8))
 #define RMT_MODEL_AT_LEAF(trees, depth, slots, derived, outputs)                                     \
 	(RMT_MODEL_AT_BODY(RMT_MODEL_OBLIVIOUS, trees, slots, derived, outputs) +                    \
-	 RMT_MODEL_LEVELS(trees, depth) * sizeof(struct rmt_model_level))
+	 (RMT_MODEL_LEVELS(trees, depth) + RMT_MODEL_MAX_LEVELS) * sizeof(struct rmt_model_level))
 #define RMT_MODEL_VALUE_SIZE(kind, trees, depth, nodes, slots, derived, outputs)                                           \
 	((kind) == RMT_MODEL_OBLIVIOUS                                                                                     \
 		 ? RMT_MODEL_AT_LEAF(trees, depth, slots, derived, outputs) + (nodes) * sizeof(__s32)                      \

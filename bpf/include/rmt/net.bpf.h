@@ -109,17 +109,19 @@ rmt_engine_inline __s64 rmt_net_answer(const struct rmt_net_header *h, const __s
 
 	if (outputs > 1 && h->link == RMT_NET_ARGMAX) {
 		__u32 which = 0;
-		int k;
+		struct rmt_loop loop;
+		__u32 k;
 
-		rmt_engine_for(k, outputs) {
+		rmt_loop_begin(loop, h->zero);
+		while (rmt_loop_next(loop, k, outputs)) {
 			__s64 other;
 
-			if ((__u32)k >= h->outputs)
+			if (k >= h->outputs)
 				break;
-			other = act[(h->result + (__u32)k) & (__u32)(width - 1)];
+			other = act[(h->result + k) & (__u32)(width - 1)];
 			if (other > best) {
 				best = other;
-				which = (__u32)k;
+				which = k;
 			}
 		}
 		return answer[which & (__u32)(outputs - 1)];
@@ -130,7 +132,7 @@ rmt_engine_inline __s64 rmt_net_answer(const struct rmt_net_header *h, const __s
 	return out > h->out_max ? h->out_max : out;
 }
 
-rmt_engine_inline void rmt_net_tile_step(const struct rmt_net_tile *tile, const struct rmt_net_row *row, const __s64 *word, __s64 *act,
+rmt_engine_inline void rmt_net_tile_step(const struct rmt_net_header *h, const struct rmt_net_tile *tile, const struct rmt_net_row *row, const __s64 *word, __s64 *act,
 					__s64 *a, __s64 *b, const int rows, const int blocks, const int width)
 {
 	__u32 flags = tile->row;
@@ -141,8 +143,8 @@ rmt_engine_inline void rmt_net_tile_step(const struct rmt_net_tile *tile, const 
 		rmt_net_product(word + ((tile->block + 1) & (__u32)(blocks - 1)) * RMT_NET_WORDS, from + RMT_NET_TILE, a, b);
 	if (flags & RMT_NET_LAST) {
 		rmt_net_finish(row + (flags & (__u32)(rows - 1)), flags, *a, *b, act + (tile->to & (__u32)(width - 1)));
-		*a = 0;
-		*b = 0;
+		*a = h->zero;
+		*b = h->zero;
 	}
 }
 
@@ -152,21 +154,22 @@ rmt_engine_inline int rmt_net_run(const struct rmt_net_header *h, const struct r
 				 __s64 *act, __s64 *out, const int inputs, const int tiles, const int rows, const int blocks,
 				 const int width, const int outputs)
 {
-	__s64 a = 0, b = 0;
-	__u64 bad = 0;
-	int g, t;
+	__s64 a = h->zero, b = a;
+	__u64 bad = h->zero;
+	struct rmt_loop loop;
+	__u32 g, t;
 
 	if (h->layout != RMT_NET_LAYOUT || h->kind != RMT_NET_KIND)
 		return RMT_MODEL_NONE;
-	/* Up to 32 inputs without a loop, each turn of which calls the kernel, as long as the kernel verifies less than 4000
-	 * instructions; what is unused passes. */
+	/* Up to 32 inputs without a loop, as long as the kernel verifies less than 4000 instructions; what is unused passes. */
 	if (inputs <= (outputs > 1 ? 2 : 4) * RMT_NET_INPUT_GROUP) {
 		rmt_engine_unroll
-		for (g = 0; g < inputs; g += RMT_NET_INPUT_GROUP)
+		for (g = 0; g < (__u32)inputs; g += RMT_NET_INPUT_GROUP)
 			bad |= rmt_net_scale(in + g, f + g, act + g, h->input_shift & 63);
 	} else {
-		rmt_engine_for(g, inputs / RMT_NET_INPUT_GROUP) {
-			__u32 at = (__u32)g * RMT_NET_INPUT_GROUP;
+		rmt_loop_begin(loop, h->zero);
+		while (rmt_loop_next(loop, g, inputs / RMT_NET_INPUT_GROUP)) {
+			__u32 at = g * RMT_NET_INPUT_GROUP;
 
 			if (at >= h->inputs)
 				break;
@@ -175,10 +178,11 @@ rmt_engine_inline int rmt_net_run(const struct rmt_net_header *h, const struct r
 	}
 	if (bad >> 63)
 		return RMT_MODEL_OUTSIDE;
-	rmt_engine_for(t, tiles) {
-		if ((__u32)t >= h->tiles)
+	rmt_loop_begin(loop, h->zero);
+	while (rmt_loop_next(loop, t, tiles)) {
+		if (t >= h->tiles)
 			break;
-		rmt_net_tile_step(tile + t, row, word, act, &a, &b, rows, blocks, width);
+		rmt_net_tile_step(h, tile + t, row, word, act, &a, &b, rows, blocks, width);
 	}
 	*out = rmt_net_answer(h, answer, act, width, outputs);
 	return RMT_MODEL_OK;

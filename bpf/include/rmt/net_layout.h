@@ -22,7 +22,7 @@
 
 #include "intf.h"
 
-#define RMT_NET_LAYOUT 1            /* of this file; 0: the value holds no net */
+#define RMT_NET_LAYOUT 2            /* of this file; 0: the value holds no net */
 #define RMT_NET_KIND 16             /* rmt_net_header.kind; trees have other numbers there */
 #define RMT_NET_LINEAR_KIND 17
 
@@ -58,7 +58,8 @@ struct rmt_net_header {
 	__u32 version;     /* given by who loads it */
 	__u32 input_shift; /* scale of the inputs; of a linear model: of its sum */
 	__u32 result;      /* place of the first output among the activations */
-	__u32 reserved[3];
+	__u32 reserved;
+	__s64 zero;        /* 0: where sums begin; read from here it is any number to the kernel's verifier */
 	__u64 digest;      /* first 8 bytes of the artefact's sha256 */
 	__s64 base;        /* linear: of the sum */
 	__s64 multiplier;  /* linear: answer = (sum * multiplier + add) >> input_shift, clamped */

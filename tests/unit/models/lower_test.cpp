@@ -18,7 +18,7 @@ TEST_CASE("lowering: the bytes of a small tree") {
     auto value = lower_model(model, shape, 7);
     REQUIRE(value);
     REQUIRE(value->size() == value_size(shape));
-    REQUIRE(value->size() == 80 + 16 * 8 + 32 * 16);
+    REQUIRE(value->size() == 96 + 16 * 8 + 32 * 16);
     rmt_model_header header;
     std::memcpy(&header, value->data(), sizeof header);
     CHECK(header.layout == RMT_MODEL_LAYOUT);
@@ -38,7 +38,7 @@ TEST_CASE("lowering: the bytes of a small tree") {
         return std::string(hex);
     }());
     rmt_model_block block[5];
-    std::memcpy(block, value->data() + 80 + 128, sizeof block);
+    std::memcpy(block, value->data() + 96 + 128, sizeof block);
     CHECK(block[0].threshold[0] == 3);
     CHECK(block[0].threshold[1] == -1);
     CHECK(block[0].link == (0u | 1u << 4 | 15u << 8 | 1u << 12));
@@ -63,7 +63,7 @@ TEST_CASE("lowering: the smallest class") {
         {{.depth = 8, .complete = true}, {1, 8, 512}},
         {{.depth = 9, .complete = true}, {1, 12, 1024}},
         {{.depth = 16, .complete = true}, {1, 16, 131072}},
-        {{.depth = 8, .inputs = 16, .complete = true}, {4, 8, 512, EngineKind::Forest, 64}},
+        {{.depth = 8, .inputs = 16, .complete = true}, {4, 8, 1024, EngineKind::Forest, 64}},
         {{.kind = ModelKind::Forest, .trees = 1, .depth = 2}, {4, 4, 256, EngineKind::Forest}},
         {{.kind = ModelKind::Forest, .trees = 5, .depth = 6, .complete = true}, {8, 8, 1024, EngineKind::Forest}},
         {{.kind = ModelKind::Forest, .trees = 8, .depth = 4, .complete = true}, {8, 4, 256, EngineKind::Forest}},
@@ -204,6 +204,7 @@ std::vector<Damage> header_damage(uint32_t other_kind, uint32_t depth) {
             {"outputs", offsetof(rmt_model_header, outputs), 65},
             {"no outputs", offsetof(rmt_model_header, outputs), 0},
             {"zero", offsetof(rmt_model_header, zero), 1},
+            {"lowest", offsetof(rmt_model_header, lowest), 1},
             {"shift", offsetof(rmt_model_header, shift), 64},
             {"a range too wide", RMT_MODEL_AT_BOUND + 4, 0xf0000000},
             {"a range too low", RMT_MODEL_AT_BOUND, 0x80000000}};
@@ -215,18 +216,18 @@ TEST_CASE("lowering: a damaged forest is noticed") {
     std::mt19937_64 random(4);
     Model model = random_model(random, {.kind = ModelKind::Forest, .trees = 4, .depth = 4, .inputs = 3, .complete = true});
     const ModelClass shape = *smallest_class(model);
-    const size_t roots = RMT_MODEL_AT_ROOT(RMT_MODEL_FOREST, 16, 0, 1), nodes = roots + 16;
+    const size_t groups = RMT_MODEL_AT_GROUP(RMT_MODEL_FOREST, 16, 0, 1), nodes = groups + 8;
     auto cases = header_damage(RMT_MODEL_TREE, shape.depth + 1);
     for (const Damage& d : std::vector<Damage>{{"depth too small", offsetof(rmt_model_header, depth), 3},
                                                {"groups", offsetof(rmt_model_header, groups), 2},
                                                {"no groups", offsetof(rmt_model_header, groups), 0},
-                                               {"root", roots, RMT_MODEL_ROOT_LAST | 100000},
-                                               {"a root of another output", roots, RMT_MODEL_ROOT_LAST | 1u << RMT_MODEL_ROOT_OUTPUT},
-                                               {"a sum that does not end", roots, 0},
-                                               {"another root with a mark", roots + 4, RMT_MODEL_ROOT_LAST | 31},
-                                               {"link to itself", nodes + 4, 0 | 0 << 8},
-                                               {"link outside", nodes + 4, 0 | 100000 << 8},
-                                               {"slot", nodes + 4, 7 | 1 << 8},
+                                               {"a group of another output", groups, RMT_MODEL_GROUP_LAST | 1},
+                                               {"a sum that does not end", groups, 0},
+                                               {"link to itself", nodes + 4, RMT_MODEL_LINK(0, 0u)},
+                                               {"link outside", nodes + 4, RMT_MODEL_LINK(0, 100000u)},
+                                               {"link to an odd node", nodes + 4, RMT_MODEL_LINK(0, 5u)},
+                                               {"link between slots", nodes + 4, RMT_MODEL_LINK(0, 4u) | 1},
+                                               {"slot", nodes + 4, RMT_MODEL_LINK(7, 4u)},
                                                {"threshold", nodes, 0x7fffffff}})
         cases.push_back(d);
     check_damage(*lower_model(model, shape), shape, cases);
@@ -260,7 +261,7 @@ TEST_CASE("lowering: damaged oblivious trees, columns and outputs are noticed") 
     model.output.min = 0, model.output.max = 1;
     const ModelClass shape = *smallest_class(model);
     const size_t derive = RMT_MODEL_AT_DERIVE(16), output = RMT_MODEL_AT_OUTPUT(16, shape.derived);
-    const size_t roots = RMT_MODEL_AT_ROOT(RMT_MODEL_OBLIVIOUS, 16, shape.derived, 2);
+    const size_t groups = RMT_MODEL_AT_GROUP(RMT_MODEL_OBLIVIOUS, 16, shape.derived, 2);
     const size_t levels = RMT_MODEL_AT_BODY(RMT_MODEL_OBLIVIOUS, shape.trees, 16, shape.derived, 2);
     const size_t leaves = RMT_MODEL_AT_LEAF(shape.trees, shape.depth, 16, shape.derived, 2);
     auto good = *lower_model(model, shape);
@@ -282,9 +283,10 @@ TEST_CASE("lowering: damaged oblivious trees, columns and outputs are noticed") 
                   {"filled in between", last + offsetof(rmt_model_derive, fill), 7},
                   {"no column for the missing", offsetof(rmt_model_header, derived), header.derived - 1},
                   {"an answer outside", output + offsetof(rmt_model_output, answer), 7},
-                  {"outputs in another order", roots, RMT_MODEL_ROOT_LAST | 1u << RMT_MODEL_ROOT_OUTPUT},
-                  {"a sum that does not end", roots, 0},
-                  {"level's slot", levels + 4, 14},
+                  {"outputs in another order", groups, RMT_MODEL_GROUP_LAST | 1},
+                  {"a sum that does not end", groups, 0},
+                  {"level's slot", levels + 4, 4 * 14},
+                  {"between slots", levels + 4, 2},
                   {"level's threshold", levels, 0x7fffffff},
                   {"leaf", leaves + 4, 0x7fffffff}});
 }

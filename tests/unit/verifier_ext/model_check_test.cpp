@@ -21,8 +21,8 @@ struct ValueBytes {
     rmt_model_header head{};
     std::vector<rmt_model_bound> bounds = std::vector<rmt_model_bound>(16, {0, UINT32_MAX});
     std::vector<rmt_model_derive> derive;
-    std::vector<rmt_model_output> outputs;  // none of a tree, and no roots
-    std::vector<uint32_t> roots;
+    std::vector<rmt_model_output> outputs;  // none of a tree, and no groups
+    std::vector<uint32_t> groups;
     std::vector<rmt_model_block> blocks;
     std::vector<rmt_model_node> nodes;
     std::vector<rmt_model_level> levels;
@@ -38,7 +38,7 @@ struct ValueBytes {
         add(bounds.data(), bounds.size());
         add(derive.data(), derive.size());
         add(outputs.data(), outputs.size());
-        add(roots.data(), roots.size());
+        add(groups.data(), groups.size());
         add(blocks.data(), blocks.size());
         add(nodes.data(), nodes.size());
         add(levels.data(), levels.size());
@@ -47,10 +47,10 @@ struct ValueBytes {
     }
 };
 
-constexpr uint32_t kLast = RMT_MODEL_ROOT_LAST;
+constexpr uint32_t kLast = RMT_MODEL_GROUP_LAST;
 
-rmt_model_node split(uint32_t slot, int32_t threshold, uint32_t left) { return {threshold, slot | left << 8}; }
-rmt_model_node leaf(uint32_t self, int32_t value) { return {value, RMT_MODEL_SLOTS - 1 | self << 8}; }
+rmt_model_node split(uint32_t slot, int32_t threshold, uint32_t left) { return {threshold, RMT_MODEL_LINK(slot, left)}; }
+rmt_model_node leaf(uint32_t self, int32_t value) { return {value, RMT_MODEL_LINK(RMT_MODEL_SLOTS - 1, self)}; }
 rmt_model_block block(uint32_t slots, int32_t a, int32_t b, int32_t c, uint32_t child) { return {{a, b, c}, slots | child << 12}; }
 rmt_model_block block_leaf(uint32_t self, int32_t value) { return {{value, 0, 0}, 0xfffu | self << 12}; }
 
@@ -68,7 +68,7 @@ ValueBytes header(uint32_t kind, uint32_t depth, uint32_t groups, uint32_t input
     ValueBytes v;
     rmt_model_header& h = v.head;
     h.layout = RMT_MODEL_LAYOUT, h.kind = kind, h.depth = depth, h.groups = groups, h.inputs = inputs;
-    h.slots = RMT_MODEL_SLOTS, h.outputs = 1;
+    h.slots = RMT_MODEL_SLOTS, h.outputs = 1, h.lowest = -RMT_MODEL_SUM;
     for (uint32_t i = 0; i < inputs; i++) v.bounds[i] = {lo, span};
     h.out_min = -10, h.out_max = 10;
     if (kind != RMT_MODEL_TREE) v.outputs = {{0, 0}};
@@ -201,9 +201,10 @@ TEST_CASE("one fault in the columns, one id") {
 TEST_CASE("forests: sums, rounding, clamp, and trees that fill up a group") {
     ValueBytes v = header(RMT_MODEL_FOREST, 1, 1, 2, -8, 16);
     const ManifestModel m = policy(EngineKind::Forest, 4, 4, 8);
+    // Trees 2 and 3 fill up.
     v.head.shift = 4, v.outputs[0].base = 8, v.head.bias = 1;
-    v.roots = {0 | kLast, 3, 6, 6};
-    v.nodes = {split(0, 0, 1), leaf(1, -32), leaf(2, 64), split(1, 0, 4), leaf(4, 0), leaf(5, 48), leaf(6, 0), {}};
+    v.groups = {kLast, 0};
+    v.nodes = {split(0, 0, 4), split(1, 0, 6), leaf(2, 0), leaf(3, 0), leaf(4, -32), leaf(5, 64), leaf(6, 0), leaf(7, 48)};
     ModelVerdict verdict = verify_model(v.bytes(), m);
     REQUIRE(!verdict.rejected);
     CHECK(verdict.facts.out_min == ((8 - 32) >> 4) + 1);
@@ -217,22 +218,22 @@ TEST_CASE("forests: sums, rounding, clamp, and trees that fill up a group") {
     CHECK(verify_model(v.bytes(), m).rejected->id == "V0706");
     v.outputs[0].base = 0, v.head.groups = 2;
     CHECK(verify_model(v.bytes(), m).rejected->id == "V0701");
-    v.head.groups = 1, v.roots[0] = 0;  // a sum that does not end
+    v.head.groups = 1, v.groups[0] = 0;  // a sum that does not end
     CHECK(verify_model(v.bytes(), m).rejected->id == "V0701");
-    v.roots[0] = kLast, v.roots[2] = 1;  // the middle of another tree, a leaf: shared, which only trees that fill up may
-    CHECK(!verify_model(v.bytes(), m).rejected);
-    v.roots[2] = 0;
+    v.groups[0] = kLast, v.nodes[2] = split(0, 0, 6);  // the middle of another tree
+    CHECK(verify_model(v.bytes(), m).rejected->id == "V0703");
+    v.nodes[2] = leaf(2, 0), v.nodes[0] = split(0, 0, 5);  // an odd left child: the right one is it, too
     CHECK(verify_model(v.bytes(), m).rejected->id == "V0703");
 }
 
 TEST_CASE("several outputs: any of their answers, each of them the policy's") {
     ValueBytes v = header(RMT_MODEL_FOREST, 0, 2, 1, -8, 16);
-    ManifestModel m = policy(EngineKind::Forest, 8, 4, 2, 1);
+    ManifestModel m = policy(EngineKind::Forest, 8, 4, 8, 1);
     m.shape.outputs = 2;
     v.head.outputs = 2;
     v.outputs = {{5, -3}, {0, 9}};
-    v.roots = {0 | kLast, 0, 0, 0, 0 | kLast | 1u << RMT_MODEL_ROOT_OUTPUT, 0, 0, 0};
-    v.nodes = {leaf(0, 1), leaf(1, 2)};
+    v.groups = {0 | kLast, 1 | kLast};
+    for (uint32_t i = 0; i < 8; i++) v.nodes.push_back(leaf(i, 1));
     ModelVerdict verdict = verify_model(v.bytes(), m);
     REQUIRE(!verdict.rejected);
     CHECK(verdict.facts.out_min == -3);
@@ -243,15 +244,18 @@ TEST_CASE("several outputs: any of their answers, each of them the policy's") {
     CHECK(!verify_model(v.bytes(), m).rejected);
     v.outputs[1].answer = 11;
     CHECK(verify_model(v.bytes(), m).rejected->id == "V0704");
-    v.outputs[1].answer = 9, v.roots[4] = 0 | kLast;  // the first output again
+    v.outputs[1].answer = 9, v.outputs[1].base = RMT_MODEL_SUM - 4;  // and four leaves of 1
+    CHECK(verify_model(v.bytes(), m).rejected->id == "V0706");
+    v.outputs[1].base = 0, v.groups[1] = 0 | kLast;  // the first output again
     CHECK(verify_model(v.bytes(), m).rejected->id == "V0701");
 }
 
 TEST_CASE("oblivious trees: leaves by their bits, levels that ask for what is there") {
     ValueBytes v = header(RMT_MODEL_OBLIVIOUS, 2, 1, 2, -8, 16);
     ManifestModel m = policy(EngineKind::Oblivious, 4, 2, 16);
-    v.roots = {kLast, 0, 0, 0};
-    v.levels = {{0, 0}, {3, 1}, {0, 15}, {0, 15}, {0, 15}, {0, 15}, {0, 15}, {0, 15}};
+    v.groups = {kLast, 0};
+    v.levels.assign(8 + RMT_MODEL_MAX_LEVELS, {0, 4 * 15});
+    v.levels[0] = {0, 4 * 0}, v.levels[1] = {3, 4 * 1};
     v.leaves = {1, 2, 3, 4, 0, 99, 99, 99, 0, 99, 99, 99, 0, 99, 99, 99};  // 99: behind the sentinel, which never goes right
     ModelVerdict verdict = verify_model(v.bytes(), m);
     REQUIRE(!verdict.rejected);
@@ -260,9 +264,9 @@ TEST_CASE("oblivious trees: leaves by their bits, levels that ask for what is th
     CHECK(verdict.facts.longest == 2);
     v.leaves[3] = 11, v.head.out_max = 100;
     CHECK(verify_model(v.bytes(), m).rejected->id == "V0704");
-    v.leaves[3] = 4, v.levels[1].slot = 2;
+    v.leaves[3] = 4, v.levels[1].slot4 = 4 * 2;
     CHECK(verify_model(v.bytes(), m).rejected->id == "V0702");
-    v.levels[1].slot = 1, v.levels[0].threshold = RMT_MODEL_MAX + 1;
+    v.levels[1].slot4 = 4 * 1, v.levels[0].threshold = RMT_MODEL_MAX + 1;
     CHECK(verify_model(v.bytes(), m).rejected->id == "V0702");
     v.levels[0].threshold = 0, v.head.groups = 2;
     CHECK(verify_model(v.bytes(), m).rejected->id == "V0701");
@@ -273,9 +277,9 @@ TEST_CASE("trees at random: the range is exactly what all inputs give") {
     for (int round = 0; round < 500; round++) {
         ValueBytes v = header(RMT_MODEL_FOREST, 4, 1, 2, -6, 12);
         v.nodes.assign(64, {});
-        v.nodes[63] = leaf(63, 0);
-        v.roots = {0 | kLast, 63, 63, 63};
-        uint32_t used = 1;
+        for (uint32_t root = 1; root < 4; root++) v.nodes[root] = leaf(root, 0);
+        v.groups = {kLast, 0};
+        uint32_t used = 4;
         std::function<void(uint32_t, int)> grow = [&](uint32_t at, int depth) {
             if (depth == 4 || random() % 4 == 0) {
                 v.nodes[at] = leaf(at, static_cast<int32_t>(random() % 21) - 10);
@@ -295,8 +299,8 @@ TEST_CASE("trees at random: the range is exactly what all inputs give") {
                 f[15] = RMT_MODEL_SENTINEL;
                 uint32_t n = 0;
                 for (int i = 0; i < 4; i++) {  // one step of model.bpf.h
-                    uint32_t d = static_cast<uint32_t>(v.nodes[n].threshold) - static_cast<uint32_t>(f[v.nodes[n].link & 15]);
-                    n = (v.nodes[n].link >> 8) + (d >> 31);
+                    uint32_t d = static_cast<uint32_t>(v.nodes[n].threshold) - static_cast<uint32_t>(f[RMT_MODEL_LINK_SLOT(v.nodes[n].link)]);
+                    n = RMT_MODEL_LINK_CHILD(v.nodes[n].link) | d >> 31;
                 }
                 lo = std::min<int64_t>(lo, v.nodes[n].threshold), hi = std::max<int64_t>(hi, v.nodes[n].threshold);
             }
