@@ -88,11 +88,16 @@ private:
             if (masks_constant(places, insn)) return refuse(f, slot);
             if (insn.is_exit()) {
                 note(answers_[index], places.r[0]);
+            } else if (insn.loop_step) {
+                places.r[insn.dst] = 0;
+                if (uint8_t* counter = stack_place(places, static_cast<int16_t>(insn.imm64))) *counter = 0;
+                reach(int64_t{slot} + 1 + insn.jump(), places);
+                reach(slot + insn.width(), places);
             } else if (insn.is_jump()) {
                 jump(insn, slot, places, reach);
             } else {
                 step(insn, places);
-                reach(slot + (insn.is_wide() ? 2 : 1), places);
+                reach(slot + insn.width(), places);
             }
         }
         return std::nullopt;

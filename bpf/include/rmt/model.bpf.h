@@ -69,6 +69,7 @@ struct rmt_model_class {
 		d_ = (__u32)((const struct rmt_model_node *)at_)->threshold - *(const __u32 *)input_; \
 		rmt_engine_hide(d_);                                                            \
 		(n) = (link_ >> 5 | d_ >> 28) & (mask);                                         \
+		rmt_engine_hide(n);                                                             \
 	} while (0)
 
 /* Not 0 when an input lies outside lo..lo+span. The difference is taken modulo 2^32, so one unsigned compare covers both

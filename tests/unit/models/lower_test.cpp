@@ -67,7 +67,7 @@ TEST_CASE("lowering: the smallest class") {
         {{.kind = ModelKind::Forest, .trees = 1, .depth = 2}, {4, 4, 256, EngineKind::Forest}},
         {{.kind = ModelKind::Forest, .trees = 5, .depth = 6, .complete = true}, {8, 8, 1024, EngineKind::Forest}},
         {{.kind = ModelKind::Forest, .trees = 8, .depth = 4, .complete = true}, {8, 4, 256, EngineKind::Forest}},
-        {{.kind = ModelKind::Oblivious, .trees = 5, .depth = 6, .complete = true}, {8, 8, 512, EngineKind::Oblivious}},
+        {{.kind = ModelKind::Oblivious, .trees = 5, .depth = 6, .complete = true}, {8, 6, 512, EngineKind::Oblivious}},
     };
     for (const Case& c : cases) {
         Model model = random_model(random, c.random);
