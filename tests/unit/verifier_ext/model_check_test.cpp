@@ -329,8 +329,8 @@ TEST_CASE("the page's examples of models are what the verifier says") {
     const std::string page{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
     const auto sums = [] {
         ValueBytes v = header(RMT_MODEL_FOREST, 1, 1, 2, -8, 16);
-        v.roots = {0 | kLast, 3, 6, 6};
-        v.nodes = {split(0, 0, 1), leaf(1, 1), leaf(2, 2), split(1, 0, 4), leaf(4, 10), leaf(5, 20), leaf(6, 0), leaf(7, 0)};
+        v.groups = {kLast, 0};
+        v.nodes = {split(0, 0, 4), split(1, 0, 6), leaf(2, 0), leaf(3, 0), leaf(4, 1), leaf(5, 2), leaf(6, 10), leaf(7, 20)};
         v.outputs[0].base = INT64_MAX;
         return v;
     };

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Policies whose model is a net: compiled for its class, accepted by the RMT verifier and by this kernel, asked event by event;
-// the answers are those of the reference, also after a swap.
+// Policies with a model of each engine: compiled for its class, accepted by the RMT verifier and by this kernel, asked event by
+// event; the answers are those of the reference, also after a swap.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <set>
 
 #include "bpf/include/rmt/net_layout.h"
@@ -15,6 +16,7 @@
 #include "rmt_lang/check.h"
 #include "rmt_lang/parser.h"
 #include "tests/kernel/twin.h"
+#include "tests/models/random_model.h"
 #include "tests/models/random_net.h"
 #include "tests/rmt_test.h"
 #include "verifier_ext/model_check.h"
@@ -73,14 +75,46 @@ void swap(int outer, const std::vector<uint8_t>& value) {
     close(inner);
 }
 
-void run_policy(const NetSpec& spec) {
-    INFO(spec.name);
+// Trees whose inputs are the policy's and whose answers lie in its range.
+Model make_trees(std::mt19937_64& random, const RandomShape& shape) {
+    Model model = random_model(random, shape);
+    for (size_t i = 0; i < model.inputs.size(); i++) model.inputs[i].name = "deltas[" + std::to_string(i) + "]";
+    for (Tree& tree : model.trees)
+        for (size_t node = 0; node < tree.size(); node++) tree.value[node] %= 1000;
+    model.output = {OutputKind::Value, "i32", -1000, 1000, {}};
+    model.base %= 1000;
+    for (int64_t& base : model.more_bases) base %= 1000;
+    seal(model);
+    return model;
+}
+
+struct Asked {
+    const char* name;
+    EngineKind kind;
+    uint32_t inputs;
+    int64_t span;  // of the pages, around one place
+    std::function<Model(std::mt19937_64&)> make;
+};
+
+// The next page: mostly anywhere within the span, sometimes as far as to be what means missing.
+uint64_t next_page(std::mt19937_64& random, const Model& model, int64_t span, uint64_t page, int event) {
+    constexpr int64_t kMiddle = 1 << 20;
+    const ModelInput& input = model.inputs[random() % model.inputs.size()];
+    const int64_t far = static_cast<int64_t>(page) + input.missing.value_or(0);
+    if (input.missing && random() % 8 == 0 && far > 0) return static_cast<uint64_t>(far);
+    return static_cast<uint64_t>(kMiddle + pick(random, -span / 2, span / 2) + (event == 100 ? 100000 : 0));
+}
+
+void run_policy(const Asked& asked) {
+    INFO(asked.name);
     std::mt19937_64 random(11);
-    const Model first = make_net(random, spec), second = make_net(random, spec);
-    auto compiled = compile_for(policy_text(spec.inputs), first);
+    const Model first = asked.make(random);
+    Model second = asked.make(random);
+    for (int i = 0; i < 100 && !check_fits(second, *smallest_class(first)); i++) second = asked.make(random);
+    auto compiled = compile_for(policy_text(asked.inputs), first);
     if (!compiled) FAIL(compiled.error().message << "\n" << compiled.error().detail);
     const ManifestModel& declared = compiled->manifest.models[0];
-    CHECK(declared.shape.kind == EngineKind::Net);
+    CHECK(declared.shape.kind == asked.kind);
     auto manifest = parse_manifest(to_json(compiled->manifest));
     if (!manifest) FAIL(manifest.error().message);
     CHECK(*manifest == compiled->manifest);
@@ -96,8 +130,9 @@ void run_policy(const NetSpec& spec) {
     uint64_t page = 1 << 20;
     size_t answered = 0, events = 0;
     std::set<int64_t> values;
-    for (const Model* model : {&first, &second}) {
-        REQUIRE(check_against_policy(*model, declared));
+    for (const Model* model : {&first, static_cast<const Model*>(&second)}) {
+        const auto fits = check_against_policy(*model, declared);
+        if (!fits) FAIL(fits.error().message);
         auto value = lower_model(*model, declared.shape);
         if (!value) FAIL(value.error().message);
         const verify::ModelVerdict proof = verify::verify_model(*value, declared);
@@ -106,7 +141,7 @@ void run_policy(const NetSpec& spec) {
         CHECK(proof.facts.out_max <= 1000);
         swap(twin->map("rmt_model_m"), *value);
         for (int i = 0; i < 300; i++) {
-            const uint64_t next = static_cast<uint64_t>(static_cast<int64_t>(1 << 20) + pick(random, -spec.span / 2, spec.span / 2) + (i == 100 ? 100000 : 0));
+            const uint64_t next = next_page(random, *model, asked.span, page, i);
             rmt_twin event{};
             event.page = next;
             deltas.push_front(events == 0 ? 0 : static_cast<int64_t>(next) - static_cast<int64_t>(page));
@@ -115,7 +150,7 @@ void run_policy(const NetSpec& spec) {
             REQUIRE(twin->run(event));
             const auto records = twin->collected();
             REQUIRE(records.size() == 1);
-            const auto answer = infer(*model, std::vector<int64_t>(deltas.begin(), deltas.begin() + spec.inputs));
+            const auto answer = infer(*model, std::vector<int64_t>(deltas.begin(), deltas.begin() + asked.inputs));
             const int64_t given = records[0].number(*compiled->manifest.collect, "r");
             if (given != answer.value_or(kOnError)) FAIL("event " << events << ": " << given << " given, " << answer.value_or(kOnError) << " expected");
             answered += answer.has_value();
@@ -125,7 +160,15 @@ void run_policy(const NetSpec& spec) {
     }
     CHECK(answered > 100);
     CHECK(answered < events);  // the jump at event 100 lies outside of the trained range
-    CHECK(values.size() > 10);
+    CHECK(values.size() > 2);
+}
+
+void run_policy(const NetSpec& spec) {
+    run_policy({spec.name, EngineKind::Net, spec.inputs, spec.span, [&](auto& random) { return make_net(random, spec); }});
+}
+
+void run_policy(const char* name, EngineKind kind, const RandomShape& shape) {
+    run_policy({name, kind, shape.inputs, shape.span, [&](auto& random) { return make_trees(random, shape); }});
 }
 
 using enum LayerKind;
@@ -135,6 +178,25 @@ using enum LayerKind;
 TEST_CASE("a policy asks an MLP of 8 or 16 bits, swapped while it runs") {
     run_policy({"15-10-1 int16", 15, 1, {{Dense, 10}, {Dense, 1}}, 16, Link::Round, 2000});
     run_policy({"32-64-32-1 int8", 32, 1, {{Dense, 64}, {Dense, 32}, {Dense, 1}}, 8, Link::Round, 2000});
+}
+
+TEST_CASE("a policy asks a tree, also with missing values and sets") {
+    run_policy("tree", EngineKind::Tree, {.depth = 8, .inputs = 8, .span = 1000, .bisect = true});
+    run_policy("tree with columns", EngineKind::Tree, {.depth = 8, .inputs = 4, .span = 1000, .missing = 2, .sets = 2, .set_span = 400});
+}
+
+TEST_CASE("a policy asks a forest") {
+    run_policy("forest", EngineKind::Forest, {.kind = ModelKind::Forest, .trees = 20, .depth = 6, .inputs = 8, .span = 1000, .bisect = true, .shift = 3});
+    run_policy("deep forest of many columns", EngineKind::Forest,
+               {.kind = ModelKind::Forest, .trees = 6, .depth = 12, .inputs = 32, .span = 1000, .shift = 2, .missing = 4, .sets = 3, .set_span = 100});
+    run_policy("forest of several outputs", EngineKind::Forest,
+               {.kind = ModelKind::Forest, .trees = 20, .depth = 5, .inputs = 6, .span = 1000, .bisect = true, .missing = 1, .outputs = 5});
+}
+
+TEST_CASE("a policy asks oblivious trees") {
+    run_policy("oblivious", EngineKind::Oblivious, {.kind = ModelKind::Oblivious, .trees = 20, .depth = 6, .inputs = 8, .span = 1000, .bisect = true, .shift = 3});
+    run_policy("oblivious of many columns", EngineKind::Oblivious,
+               {.kind = ModelKind::Oblivious, .trees = 9, .depth = 9, .inputs = 32, .span = 1000, .missing = 4, .sets = 3, .set_span = 100, .outputs = 3});
 }
 
 TEST_CASE("a policy asks a convolution") {
