@@ -4,3 +4,4 @@
 # vm: -f build/tests/models -m 3000
 set -eu
 build/tests/models/test_model_engine "the kernel verifies an inference*,whatever bytes*"
+build/tests/models/test_net_engine "nets: the kernel verifies*,nets: whatever bytes*"

@@ -21,14 +21,16 @@
 #define rmt_net_plus(a, b) ((__s64)((__u64)(a) + (__u64)(b)))
 #define rmt_net_minus(a, b) ((__s64)((__u64)(a) - (__u64)(b)))
 
-/* Trained range and scale of RMT_NET_INPUT_GROUP inputs; the sign bit of the result is set when one lies outside. */
+#define RMT_NET_SCALED 4 /* inputs for each turn of the loop */
+
+/* Trained range and scale of RMT_NET_SCALED inputs; the sign bit of the result is set when one lies outside. */
 rmt_engine_inline __u64 rmt_net_scale(const struct rmt_net_input *in, const __s32 *f, __s64 *act, const __u32 shift)
 {
 	__u64 bad = 0;
 	int k;
 
 	rmt_engine_unroll
-	for (k = 0; k < RMT_NET_INPUT_GROUP; k++) {
+	for (k = 0; k < RMT_NET_SCALED; k++) {
 		bad |= (__u64)in[k].span - (__u32)((__u32)f[k] - (__u32)in[k].lo);
 		act[k] = rmt_net_plus(rmt_net_multiply((__s64)f[k], in[k].multiplier), in[k].add) >> shift;
 		asm volatile("" : "+r"(bad) : : "memory"); /* one after the other: else clang loads all first, and spills */
@@ -161,20 +163,13 @@ rmt_engine_inline int rmt_net_run(const struct rmt_net_header *h, const struct r
 
 	if (h->layout != RMT_NET_LAYOUT || h->kind != RMT_NET_KIND)
 		return RMT_MODEL_NONE;
-	/* Up to 32 inputs without a loop, as long as the kernel verifies less than 4000 instructions; what is unused passes. */
-	if (inputs <= (outputs > 1 ? 2 : 4) * RMT_NET_INPUT_GROUP) {
-		rmt_engine_unroll
-		for (g = 0; g < (__u32)inputs; g += RMT_NET_INPUT_GROUP)
-			bad |= rmt_net_scale(in + g, f + g, act + g, h->input_shift & 63);
-	} else {
-		rmt_loop_begin(loop, h->zero);
-		while (rmt_loop_next(loop, g, inputs / RMT_NET_INPUT_GROUP)) {
-			__u32 at = g * RMT_NET_INPUT_GROUP;
+	rmt_loop_begin(loop, h->zero);
+	while (rmt_loop_next(loop, g, inputs / RMT_NET_SCALED)) {
+		__u32 at = g * RMT_NET_SCALED;
 
-			if (at >= h->inputs)
-				break;
-			bad |= rmt_net_scale(in + at, f + at, act + at, h->input_shift & 63);
-		}
+		if (at >= h->inputs)
+			break;
+		bad |= rmt_net_scale(in + at, f + at, act + at, h->input_shift & 63);
 	}
 	if (bad >> 63)
 		return RMT_MODEL_OUTSIDE;
