@@ -108,7 +108,7 @@ Result<bool> serve(const std::string& policy, const AgentOptions& options, const
     RMT_TRY(const std::unique_ptr<Actuator> actuator, Actuator::open(live, options.actuator));
     std::unique_ptr<Learner> learner;
     if (options.train && Learner::wanted(live.manifest())) {
-        RMT_TRY(learner, Learner::start(policy, options.say));
+        RMT_TRY(learner, Learner::start(policy, options.train_cpu, options.say));
         live.ctl().train = 1;
     }
     if (options.realtime) {

@@ -17,6 +17,7 @@ struct AgentOptions {
     ActuatorOptions actuator;
     bool realtime = true;  // SCHED_FIFO 1 for the acting thread: a prefetch that comes late is wasted
     bool train = true;     // background training, where the policy asks for it
+    uint32_t train_cpu = 25;  // percent of one processor for it
     std::function<void(const std::string&)> say;  // one line at a time, for people
 };
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <ctime>
 #include <deque>
 #include <mutex>
 #include <optional>
@@ -15,6 +16,7 @@
 
 #include "bpf/include/rmt/intf.h"
 #include "loader/agent/actuator.h"
+#include "loader/agent/training_share.h"
 #include "loader/live.h"
 #include "models/lower.h"
 #include "models/reference.h"
@@ -35,10 +37,16 @@ int64_t worth(const models::Evaluation& e) {
     return 2 * static_cast<int64_t>(e.correct_answered) - static_cast<int64_t>(e.answered);
 }
 
+uint64_t thread_cpu_ns() {
+    timespec t = {};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
+}
+
 }  // namespace
 
 struct Learner::State {
-    explicit State(LivePolicy opened) : live(std::move(opened)) {}
+    State(LivePolicy opened, uint32_t cpu_percent) : live(std::move(opened)), share(cpu_percent), began_ns(monotonic_ns()) {}
 
     ~State() {
         {
@@ -47,6 +55,7 @@ struct Learner::State {
         }
         wake.notify_all();
         if (thread.joinable()) thread.join();
+        if (share.trainings()) say("trained " + used());
         ring_buffer__free(ring);
     }
 
@@ -93,14 +102,23 @@ struct Learner::State {
                 course.arrived = 0;
                 const uint64_t now = monotonic_ns();
                 if (now - course.trained_ns < course.model->train->every_ns) continue;
-                if (course.window.size() < kMinSamples || course.fresh < kMinFresh) continue;
+                if (course.window.size() < kMinSamples || course.fresh < kMinFresh || !share.allows(now)) continue;
                 course.trained_ns = now;
                 course.fresh = 0;
-                if (auto done = train(course); !done) say("warning: training '" + course.model->name + "': " + done.error().message);
+                const uint64_t before = thread_cpu_ns();
+                auto done = train(course);
+                share.took(now, thread_cpu_ns() - before);
+                if (!done) say("warning: training '" + course.model->name + "': " + done.error().message);
             }
             lock.lock();
             wake.wait_for(lock, kTick, [&] { return stop; });
         }
+    }
+
+    std::string used() const {
+        const double seconds = static_cast<double>(share.cpu_ns()) / 1e9, elapsed = static_cast<double>(monotonic_ns() - began_ns) / 1e9;
+        return fmt::format("{} time{}, {:.2f} s of processor time, {:.1f} % of one processor", share.trainings(), share.trainings() == 1 ? "" : "s", seconds,
+                           elapsed > 0 ? 100 * seconds / elapsed : 0);
     }
 
     // Whoever is pinned now. A challenger begins from nothing; the champion's tally goes on when another one comes.
@@ -187,9 +205,9 @@ struct Learner::State {
         RMT_TRY(const std::vector<uint8_t> value, models::lower_model(report.model, model.shape, ++course.version));
         RMT_CHECK(verify::check_model_value(value, model));
         RMT_CHECK(live.set_model(model, value, models::to_json(report.model)));
-        say(fmt::format("model '{}' version {}: {} of {} held-out events right ({:.1f} %), {} answered; trained on {}", model.name,
+        say(fmt::format("model '{}' version {}: {} of {} held-out events right ({:.1f} %), {} answered; trained on {}; so far {}", model.name,
                         course.version, report.holdout.correct, report.holdout.rows, 100 * report.holdout.accuracy(),
-                        report.holdout.answered, report.rows_used));
+                        report.holdout.answered, report.rows_used, used()));
         return {};
     }
 
@@ -198,6 +216,8 @@ struct Learner::State {
     ring_buffer* ring = nullptr;
     std::vector<Course> courses;
     uint64_t trainings = 0;
+    TrainingShare share;
+    const uint64_t began_ns;
     std::mutex mutex;
     std::condition_variable wake;
     bool stop = false;
@@ -213,10 +233,10 @@ bool Learner::wanted(const Manifest& manifest) {
     return false;
 }
 
-Result<std::unique_ptr<Learner>> Learner::start(const std::string& policy, std::function<void(const std::string&)> say) {
+Result<std::unique_ptr<Learner>> Learner::start(const std::string& policy, uint32_t cpu_percent, std::function<void(const std::string&)> say) {
     RMT_TRY(LivePolicy live, LivePolicy::open(policy));
     std::unique_ptr<Learner> learner(new Learner);
-    learner->state_ = std::make_unique<State>(std::move(live));
+    learner->state_ = std::make_unique<State>(std::move(live), cpu_percent);
     State& state = *learner->state_;
     state.say = std::move(say);
     RMT_TRY(const int map, state.live.map("rmt_train"));

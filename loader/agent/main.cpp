@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
     app.add_option("--trail", args.trail, "touched pages kept behind a stream before they are paged out; 0: never")->capture_default_str();
     app.add_flag("!--no-realtime", args.realtime, "stay at ordinary priority");
     app.add_flag("!--no-train", args.train, "no background training");
+    app.add_option("--train-cpu", args.train_cpu, "percent of one processor that background training may take")->check(CLI::Range(1, 100))->capture_default_str();
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& e) {

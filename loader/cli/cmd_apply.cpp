@@ -218,6 +218,7 @@ int cmd_run(const Output& out, const RunArgs& args) {
     options.actuator.trail = args.trail;
     options.realtime = args.realtime;
     options.train = args.train;
+    options.train_cpu = args.train_cpu;
     options.say = [&](const std::string& line) { out.say("rmt-agent: " + line); };
     RMT_CLI_TRY(const load::ActuatorFigures figures, load::run_agent(args.policy, options, g_stop));
     const double records = figures.records ? static_cast<double>(figures.records) : 1;

@@ -34,6 +34,7 @@ struct RunArgs {
     uint32_t trail = 512;
     bool realtime = true;
     bool train = true;
+    uint32_t train_cpu = 25;
 };
 int cmd_run(const Output& out, const RunArgs& args);
 

@@ -81,6 +81,7 @@ void add_run_verbs(CLI::App& app, Arguments& a) {
     s->add_option("--trail", a.run.trail, "touched pages kept behind a stream before they are paged out; 0: never")->capture_default_str();
     s->add_flag("!--no-realtime", a.run.realtime, "stay at ordinary priority");
     s->add_flag("!--no-train", a.run.train, "no background training");
+    s->add_option("--train-cpu", a.run.train_cpu, "percent of one processor that background training may take")->check(CLI::Range(1, 100))->capture_default_str();
 }
 
 void add_show_verbs(CLI::App& app, Arguments& a) {

@@ -60,7 +60,7 @@ TEST_CASE("warm start: trees, boosted trees and nets need fewer samples of an un
 }
 
 TEST_CASE("warm start: where nothing carries over it costs nothing") {
-    for (size_t samples : {16, 32}) {  // with 8 it does cost something: bench/README.md
+    for (size_t samples : {16, 32}) {  // with fewer it may cost something: bench/README.md
         const FewShot few = mean_few_shot({Question::Values, Learner::Tree}, samples, 14, 2);
         CAPTURE(samples, few.warm, best_scratch(few));
         CHECK(few.warm > best_scratch(few) - 0.015);
