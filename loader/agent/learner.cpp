@@ -106,8 +106,10 @@ struct Learner::State {
                 course.trained_ns = now;
                 course.fresh = 0;
                 const uint64_t before = thread_cpu_ns();
+                const uint32_t version = course.version;
                 auto done = train(course);
                 share.took(now, thread_cpu_ns() - before);
+                if (course.version != version) say("trained " + used() + " so far");
                 if (!done) say("warning: training '" + course.model->name + "': " + done.error().message);
             }
             lock.lock();
@@ -205,9 +207,9 @@ struct Learner::State {
         RMT_TRY(const std::vector<uint8_t> value, models::lower_model(report.model, model.shape, ++course.version));
         RMT_CHECK(verify::check_model_value(value, model));
         RMT_CHECK(live.set_model(model, value, models::to_json(report.model)));
-        say(fmt::format("model '{}' version {}: {} of {} held-out events right ({:.1f} %), {} answered; trained on {}; so far {}", model.name,
+        say(fmt::format("model '{}' version {}: {} of {} held-out events right ({:.1f} %), {} answered; trained on {}", model.name,
                         course.version, report.holdout.correct, report.holdout.rows, 100 * report.holdout.accuracy(),
-                        report.holdout.answered, report.rows_used, used()));
+                        report.holdout.answered, report.rows_used));
         return {};
     }
 
