@@ -43,6 +43,8 @@ const Case kCases[] = {
      {.kind = ModelKind::Forest, .trees = 7, .depth = 7, .inputs = 20, .span = 200, .missing = 9, .sets = 7, .set_span = 90, .outputs = 3}},
     {{16, 8, 4096, kForest, 64, 64, 8}, {.kind = ModelKind::Forest, .trees = 13, .depth = 7, .inputs = 40, .span = 200, .shift = 3, .missing = 5}},
     {{16, 32, 65536, kForest, 64}, {.kind = ModelKind::Forest, .trees = 9, .depth = 12, .inputs = 63, .span = 300, .shift = 2}},
+    {{8, 10, 16384, kForest},  // a depth that is no multiple of the levels of a turn
+     {.kind = ModelKind::Forest, .trees = 5, .depth = 10, .inputs = 8, .span = 500, .complete = true, .shift = 3}},
     {{100, 8, 65536, kForest},
      {.kind = ModelKind::Forest, .trees = 100, .depth = 8, .inputs = 10, .span = RMT_MODEL_LIMIT, .complete = true, .shift = 12}},
     {{16, 8, 4096, kOblivious}, {.kind = ModelKind::Oblivious, .trees = 15, .depth = 8, .inputs = 7, .span = 200, .shift = 5}},

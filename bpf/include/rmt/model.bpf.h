@@ -229,7 +229,7 @@ rmt_engine_inline __s64 rmt_engine_group(const struct rmt_model_header *h, const
 		struct rmt_loop loop;
 
 		rmt_loop_begin(loop, h->zero);
-		while (rmt_loop_next(loop, i, c.depth / 4)) {
+		while (rmt_loop_next(loop, i, (c.depth + 3) / 4)) {
 			if (rmt_engine_done(h, depth, 4 * i))
 				break;
 			rmt_engine_levels(4, node, mask, c.slots, a, b, d, e, f);
@@ -347,6 +347,7 @@ rmt_engine_inline int rmt_engine_infer(const void *value, __s32 *f, __s64 *out, 
 		       "depth: 1..32, of kind oblivious 1..16");                                               \
 	_Static_assert((nodes) >= 2 && ((nodes) & ((nodes) - 1)) == 0 && (nodes) <= RMT_MODEL_MAX_NODES,        \
 		       "nodes: a power of two");                                                               \
+	_Static_assert((kind) != RMT_MODEL_FOREST || (trees) <= (nodes), "nodes: at least one for each tree");          \
 	_Static_assert((kind) != RMT_MODEL_TREE || RMT_MODEL_BLOCKS(depth, nodes) <= RMT_MODEL_MAX_BLOCKS, "too many blocks"); \
 	_Static_assert((slots) == RMT_MODEL_SLOTS || (slots) == RMT_MODEL_MAX_SLOTS, "slots: 16 or 64");        \
 	_Static_assert((derived) <= RMT_MODEL_MAX_DERIVED, "derived: at most 64");                             \
