@@ -187,6 +187,42 @@ TEST_CASE("every change of the sample's guarding code that breaks a promise is r
     for (std::string function : {"rmt_emit", "rmt_mode_now", "rmt_take", "rmt_note_passed"}) check_mutants("sample", sample_manifest(), function, 300, 1);
 }
 
+// Of a function with counted loops: what is accepted stays within its own proof; what is refused does not always stay within the original's.
+TEST_CASE("every change of a counted loop is refused, or its runs stay within the proof") {
+    const std::string sample = "variant_LOOP_COUNTED";
+    const auto bytes = read_sample(sample);
+    const Verdict original = verify::verify(bytes, sample_manifest());
+    REQUIRE(original.accepted());
+    const auto [at, size] = find_code(bytes, "rmt_on_fault");
+    const ProgramFacts& program = original.facts()->facts.programs[0];
+    int mutants = 0, accepted = 0, endless = 0;
+    for (size_t pos = at; pos < at + size; pos += 8) {
+        bpf_insn insn;
+        std::memcpy(&insn, bytes.data() + pos, 8);
+        for (const bpf_insn& mutant : mutants_of(insn)) {
+            mutants++;
+            auto changed = bytes;
+            std::memcpy(changed.data() + pos, &mutant, 8);
+            const Verdict verdict = verify::verify(changed, sample_manifest());
+            INFO(fmt::format("instruction {} as {:02x} {}{} {} {}", (pos - at) / 8, mutant.code, int(mutant.src_reg), int(mutant.dst_reg), mutant.off, mutant.imm));
+            if (verdict.accepted()) {
+                accepted++;
+                check_runs(changed, sample_manifest(), verdict, 20);
+                continue;
+            }
+            const Decoded decoded = decode(changed);
+            if (decoded.rejected) continue;
+            Interpreter interpreter(decoded.object, mm_profile(), promises(sample_manifest()), pos);
+            bool longer = false;
+            for (int i = 0; i < 20 && !longer; i++) longer = interpreter.run(program.name, program.max_insns + 1).insns > program.max_insns;
+            endless += longer;
+        }
+    }
+    std::printf("%s: %d mutants, %d accepted, %d of the refused ones run longer\n", sample.c_str(), mutants, accepted, endless);
+    CHECK(accepted > 10);
+    CHECK(endless > 10);
+}
+
 TEST_CASE("every change of the library's guarding code that breaks a promise is refused") {
     // A third of them: the object is larger, and the shape is the sample's.
     for (std::string function : {"rmt_emit", "rmt_mode_now", "rmt_take"}) check_mutants("handwritten", handwritten_manifest(), function, 100, 3);
