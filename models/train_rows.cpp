@@ -22,7 +22,9 @@ constexpr size_t kSamples = 32;  // rows that travel with the model
 Result<void> check_options(const TrainOptions& o) {
     auto wrong = [](const std::string& what) { return model_error("M0305", "", what); };
     if (o.inputs.empty() || o.inputs.size() > o.max_inputs)
-        return wrong("1.." + std::to_string(o.max_inputs) + " inputs are possible, " + std::to_string(o.inputs.size()) + " given");
+        return model_error("M0305", "", "1.." + std::to_string(o.max_inputs) + " inputs are possible, " + std::to_string(o.inputs.size()) + " given",
+                           o.inputs.empty() ? "name the columns that the model asks (--inputs a,b), or the policy that it is for (--fit)"
+                                            : "train on the columns that matter (--inputs a,b)");
     if (!o.input_types.empty() && o.input_types.size() != o.inputs.size()) return wrong("as many types as inputs are expected");
     if (o.max_depth < 1 || o.max_depth > RMT_MODEL_MAX_DEPTH)
         return wrong("max depth " + std::to_string(o.max_depth) + " is outside 1.." + std::to_string(RMT_MODEL_MAX_DEPTH));

@@ -192,7 +192,7 @@ struct Learner::State {
         models::TrainOptions options = models::options_for(model);
         options.label = model.train->label;
         options.none = model.on_error;
-        options.seed = ++trainings;
+        options.seed = share.trainings() + 1;
         RMT_TRY(const models::TrainReport report, models::train_tree(data, options));
         int64_t standing = 0;  // of the running model on the same rows
         RMT_TRY(const std::string artefact, live.model_artefact(model));
@@ -217,7 +217,6 @@ struct Learner::State {
     std::function<void(const std::string&)> say;
     ring_buffer* ring = nullptr;
     std::vector<Course> courses;
-    uint64_t trainings = 0;
     TrainingShare share;
     const uint64_t began_ns;
     std::mutex mutex;
