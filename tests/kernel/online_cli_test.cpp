@@ -4,9 +4,7 @@
 
 #include "loader/live.h"
 #include "models/model.h"
-#include "rmt_lang/check.h"
-#include "rmt_lang/compile.h"
-#include "rmt_lang/parser.h"
+#include "tests/compile.h"
 #include "tests/kernel/cli_run.h"
 #include "tests/kernel/host.h"
 
@@ -36,12 +34,7 @@ policy learns {
 )";
 
 load::LoadRequest request_of(const std::string& name) {
-    const Source source("learns.rmt", kPolicy);
-    Diagnostics diagnostics;
-    const auto ast = lang::parse(source, diagnostics);
-    const auto checked = ast ? lang::check(*ast, source, diagnostics) : std::nullopt;
-    if (!checked) FAIL(format(diagnostics, source));
-    auto compiled = lang::compile_policy(*checked, source);
+    auto compiled = test::compile_text(kPolicy, "learns.rmt");
     if (!compiled) FAIL(compiled.error().message << "\n" << compiled.error().detail);
     load::LoadRequest request;
     request.object = std::move(compiled->object);

@@ -8,8 +8,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "rmt_lang/check.h"
-#include "rmt_lang/parser.h"
 
 namespace rmt::test {
 
@@ -44,15 +42,6 @@ void drain(int fd, ring_buffer_sample_fn f, void* to) {
 }
 
 }  // namespace
-
-Result<lang::Compiled> compile_text(const std::string& text, const std::string& name) {
-    const Source source(name, text);
-    Diagnostics diagnostics;
-    const auto ast = lang::parse(source, diagnostics);
-    const auto checked = ast ? lang::check(*ast, source, diagnostics) : std::nullopt;
-    if (!checked) return fail(ErrorKind::Input, format(diagnostics, source));
-    return lang::compile_policy(*checked, source);
-}
 
 int64_t Record::number(const ManifestCollect& layout, const std::string& field, uint32_t element) const {
     for (const ManifestField& f : layout.fields) {

@@ -9,14 +9,11 @@
 #include <vector>
 
 #include "bpf/include/rmt/intf.h"
-#include "rmt_lang/compile.h"
+#include "tests/compile.h"
 
 struct bpf_object;
 
 namespace rmt::test {
-
-// Errors: Input with the diagnostics' text when the policy is refused.
-Result<lang::Compiled> compile_text(const std::string& text, const std::string& name = "test.rmt");
 
 // A record of rmt_collect, read by the manifest.
 struct Record {

@@ -9,6 +9,7 @@
 #include "models/import.h"
 #include "models/lower.h"
 #include "models/reference.h"
+#include "tests/models/policy_of.h"
 #include "tests/models/random_model.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/rmt_test.h"
@@ -20,16 +21,6 @@ namespace {
 
 using rmt::test::fuzz_rounds;
 using rmt::test::mutate;
-
-rmt::ManifestModel policy_of(const Model& model, const rmt::ModelClass& shape) {
-    rmt::ManifestModel policy;
-    policy.name = model.name;
-    for (const ModelInput& input : model.inputs) policy.inputs.push_back(input.name), policy.input_types.push_back(input.type);
-    policy.output_kind = "value";
-    policy.output_min = model.output.min, policy.output_max = model.output.max;
-    policy.shape = shape;
-    return policy;
-}
 
 // The verifier, which knows nothing of models/, agrees with the value, and its range of answers holds every answer.
 void check_verified(const Model& model, std::mt19937_64& random) {

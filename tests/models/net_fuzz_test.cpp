@@ -12,6 +12,7 @@
 #include "models/reference.h"
 #include "models/store.h"
 #include "tests/fuzz/mutate.h"
+#include "tests/models/policy_of.h"
 #include "tests/models/random_model.h"
 #include "tests/models/random_net.h"
 #include "tests/rmt_test.h"
@@ -34,16 +35,6 @@ const NetSpec kNets[] = {
     {"mlp, two classes", 3, 1, {{Dense, 4}, {Dense, 3}, {Dense, 1}}, 16, Link::Positive},
     {"conv", 12, 6, {{Conv1d, 3, 2, 1}, {MaxPool, 0, 2, 2}, {Dense, 2}}, 16, Link::Argmax, 500, true, ModelKind::Conv},
 };
-
-rmt::ManifestModel policy_of(const Model& model, const rmt::ModelClass& shape) {
-    rmt::ManifestModel policy;
-    policy.name = model.name;
-    for (const ModelInput& input : model.inputs) policy.inputs.push_back(input.name), policy.input_types.push_back(input.type);
-    policy.output_kind = "value";
-    policy.output_min = model.output.min, policy.output_max = model.output.max;
-    policy.shape = shape;
-    return policy;
-}
 
 // What was read is whole, survives its text, and what is lowered from it passes the verifier, whose range holds every answer.
 // A net that no class holds, or whose sums no word of the kernel's holds, is refused with its id.

@@ -3,9 +3,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "rmt_lang/check.h"
-#include "rmt_lang/compile.h"
-#include "rmt_lang/parser.h"
+#include "tests/compile.h"
 #include "tests/rmt_test.h"
 #include "tests/verify/interpreter.h"
 #include "tests/verify/samples.h"
@@ -17,14 +15,7 @@ using namespace rmt::verify::test;
 namespace {
 
 lang::Compiled compile_online() {
-    auto source = Source::read(std::string(RMT_SOURCE_DIR) + "/tests/lang/accept/online.rmt");
-    REQUIRE(source);
-    Diagnostics diagnostics;
-    auto ast = lang::parse(*source, diagnostics);
-    REQUIRE(ast);
-    auto checked = lang::check(*ast, *source, diagnostics);
-    REQUIRE(checked);
-    auto compiled = lang::compile_policy(*checked, *source);
+    auto compiled = rmt::test::compile_file(std::string(RMT_SOURCE_DIR) + "/tests/lang/accept/online.rmt");
     if (!compiled) FAIL(compiled.error().message << "\n" << compiled.error().detail);
     return *compiled;
 }

@@ -2,9 +2,7 @@
 // The inventory: every policy that is shipped goes from text to an accepted object, and its runs keep what was proved.
 #include <filesystem>
 
-#include "rmt_lang/check.h"
-#include "rmt_lang/compile.h"
-#include "rmt_lang/parser.h"
+#include "tests/compile.h"
 #include "tests/rmt_test.h"
 #include "tests/verify/interpreter.h"
 #include "tests/verify/samples.h"
@@ -19,15 +17,8 @@ TEST_CASE("every shipped policy is accepted, and its runs stay within the proof"
         if (entry.path().extension() != ".rmt") continue;
         policies++;
         INFO(entry.path().filename());
-        auto source = Source::read(entry.path().string());
-        REQUIRE(source);
-        Diagnostics diagnostics;
-        auto ast = lang::parse(*source, diagnostics);
-        REQUIRE(ast);
-        auto checked = lang::check(*ast, *source, diagnostics);
-        REQUIRE(checked);
-        auto compiled = lang::compile_policy(*checked, *source);
-        REQUIRE(compiled);
+        auto compiled = rmt::test::compile_file(entry.path().string());
+        if (!compiled) FAIL(compiled.error().message << "\n" << compiled.error().detail);
         Verdict verdict = verify::verify(compiled->object, compiled->manifest);
         INFO(to_text(verdict, entry.path().filename().string()));
         REQUIRE(verdict.accepted());
@@ -62,18 +53,11 @@ TEST_CASE("every shipped policy is accepted, and its runs stay within the proof"
 // clang makes a mask of a sign where it sees one; the emitter does not let it, and what a person writes as a mask is refused.
 TEST_CASE("conditions on signs become no masks of constants") {
     const auto verdict_of = [](const std::string& statements) {
-        const Source source("p.rmt", "rmt 1;\npolicy p {\n domain mm;\n state per task { n : i64; d : i32; g : i64; f : i64; }\n"
+        const auto compiled = rmt::test::compile_text("rmt 1;\npolicy p {\n domain mm;\n state per task { n : i64; d : i32; g : i64; f : i64; }\n"
                                      " action go(depth: i16) { if (depth < 0) { n = 6; } else { n = 0; } prefetch(fault.page + n); }\n"
                                      " table t { key { fault.delta : range; } actions { go; } default go(1); }\n on mm.fault {\n" +
-                                         statements + "\n apply t; }\n}\n");
-        Diagnostics diagnostics;
-        const auto ast = lang::parse(source, diagnostics);
-        REQUIRE(ast);
-        const auto checked = lang::check(*ast, source, diagnostics);
-        INFO(format(diagnostics, source));
-        REQUIRE(checked);
-        const auto compiled = lang::compile_policy(*checked, source);
-        REQUIRE(compiled);
+                                         statements + "\n apply t; }\n}\n", "p.rmt");
+        if (!compiled) FAIL(compiled.error().message << "\n" << compiled.error().detail);
         return verify::verify(compiled->object, compiled->manifest);
     };
     for (const char* statements : {

@@ -48,18 +48,6 @@ std::string xgboost(const std::string& from, const std::string& to) {
     return imported(replaced(read_text("tests/models/data/xgb31_regression.json"), from, to));
 }
 
-ManifestModel small_policy() {
-    ManifestModel policy;
-    policy.name = "small";
-    policy.inputs = {"x", "y"};
-    policy.input_types = {"i32", "i32"};
-    policy.output_kind = "value";
-    policy.output_type = "i32";
-    policy.output_min = -4096, policy.output_max = 4096;
-    policy.shape = {1, 8, 1024};
-    return policy;
-}
-
 std::string against(const std::function<void(Model&, ManifestModel&)>& change) {
     Model model = small_model();
     ManifestModel policy = small_policy();

@@ -11,19 +11,6 @@ using rmt::ManifestModel;
 
 namespace {
 
-ManifestModel small_policy() {
-    ManifestModel policy;
-    policy.name = "small";
-    policy.inputs = {"x", "y"};
-    policy.input_types = {"i32", "i32"};
-    policy.output_kind = "value";
-    policy.output_type = "i32";
-    policy.output_min = -4096;
-    policy.output_max = 4096;
-    policy.shape = {1, 8, 1024};
-    return policy;
-}
-
 }  // namespace
 
 TEST_CASE("policy: a model that does not fit is refused with the first cause") {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "models/model.h"
+#include "rmt_lang/support/manifest.h"
 
 namespace rmt::models {
 
@@ -16,6 +17,20 @@ inline Model small_model() {
     model.provenance = {{"made", "by hand"}};
     seal(model);
     return model;
+}
+
+// A policy that asks it, and others of its inputs.
+inline ManifestModel small_policy() {
+    ManifestModel policy;
+    policy.name = "small";
+    policy.inputs = {"x", "y"};
+    policy.input_types = {"i32", "i32"};
+    policy.output_kind = "value";
+    policy.output_type = "i32";
+    policy.output_min = -4096;
+    policy.output_max = 4096;
+    policy.shape = {1, 8, 1024};
+    return policy;
 }
 
 }  // namespace rmt::models
