@@ -63,6 +63,7 @@ public:
         expr(s.count);
         expr(s.step);
     }
+    void operator()(const ir::SetSink& s) { expr(s.value); }
     void operator()(const ir::Collect& s) {
         for (const ir::CollectItem& i : s.items)
             if (const auto* v = std::get_if<ir::CollectItem::Value>(&i.what)) expr(v->value);
@@ -138,8 +139,7 @@ void Lowerer::check_availability() {
         std::vector<bool> action_seen(out_.actions.size()), table_seen(out_.tables.size());
         std::vector<uint32_t> actions;
         auto report = [&](Span span, const std::string& what, EventSet events) {
-            const char* only = events == event_bit(ir::Event::Fault) ? "mm.fault" : "mm.outcome";
-            error_with("E0215", span, fmt::format("{} is not available on {}", what, event_name(handler.event)), fmt::format("on {} only", only),
+            error_with("E0215", span, fmt::format("{} is not available on {}", what, event_name(handler.event)), fmt::format("on {} only", event_list(events)),
                        handler.span, fmt::format("reached from this handler"));
         };
         auto on_expr = [&](const ir::Expr& e) {

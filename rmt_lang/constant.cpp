@@ -19,6 +19,9 @@ UnitScale scale_of(WrittenUnit unit) {
         case WrittenUnit::Pages: return {ir::Unit::Pages, 1};
         case WrittenUnit::KiB: return {ir::Unit::Bytes, 1024};
         case WrittenUnit::MiB: return {ir::Unit::Bytes, 1024 * 1024};
+        case WrittenUnit::Kbit: return {ir::Unit::Rate, 1000 / 8};
+        case WrittenUnit::Mbit: return {ir::Unit::Rate, 1000 * 1000 / 8};
+        case WrittenUnit::Gbit: return {ir::Unit::Rate, 1000 * 1000 * 1000 / 8};
         case WrittenUnit::Percent: return {ir::Unit::Percent, 1};
         default: return {ir::Unit::None, 1};
     }
@@ -58,6 +61,8 @@ const char* unit_words(ir::Unit unit) {
         case ir::Unit::Ns: return "a time";
         case ir::Unit::Bytes: return "an amount of bytes";
         case ir::Unit::Percent: return "a percentage";
+        case ir::Unit::Segments: return "an amount of segments";
+        case ir::Unit::Rate: return "a rate";
     }
     return "a number";
 }

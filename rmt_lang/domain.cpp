@@ -76,8 +76,82 @@ Domain make_mm() {
                     "used: in time; late: the fault still waited; wasted: gone before its use"),
     };
     d.sinks = {
-        {"prefetch(page)", kFault, "ask for one page"},
-        {"prefetch(n, step)", kFault, "ask for n pages: fault.page + step, + 2 step, ..."},
+        {"prefetch(page)", kFault, "ask for one page", "prefetch", {}},
+        {"prefetch(n, step)", kFault, "ask for n pages: fault.page + step, + 2 step, ...", "prefetch", {}},
+    };
+    return d;
+}
+
+constexpr EventSet kAck = event_bit(Event::Ack) | event_bit(Event::Round);
+constexpr EventSet kTcp = kAck | event_bit(Event::Established) | event_bit(Event::Loss) | event_bit(Event::Rto);
+constexpr int64_t kMostTime = int64_t{1} << 42;       // ns, 73 minutes
+constexpr int64_t kMostSegments = int64_t{1} << 30;
+constexpr int64_t kMostRate = int64_t{1} << 42;       // bytes per second
+
+FieldProfile duration(const char* name, EventSet events, const char* meaning) {
+    return {{name, FieldKind::Number, {Scalar::Ns, {0, kMostTime}, Unit::Ns}, {}}, events, "ns", meaning};
+}
+
+FieldProfile segments(const char* name, EventSet events, const char* meaning) {
+    return {{name, FieldKind::Number, {Scalar::U32, {0, kMostSegments}, Unit::Segments}, {}}, events, "u32 segments", meaning};
+}
+
+FieldProfile rate(const char* name, EventSet events, const char* meaning) {
+    return {{name, FieldKind::Number, {Scalar::Rate, {0, kMostRate}, Unit::Rate}, {}}, events, "rate", meaning};
+}
+
+FieldProfile address(const char* name, EventSet events, const char* meaning) {
+    return {{name, FieldKind::Address, {}, {}}, events, "address", meaning};
+}
+
+// Times are nanoseconds as everywhere, though the kernel measures microseconds. docs/hooks.md says how each is made.
+Domain make_tcp() {
+    Domain d;
+    d.name = "tcp";
+    d.supported = true;
+    d.events = {
+        {"tcp.established", Event::Established, "a connection is open, or came under the policy"},
+        {"tcp.ack", Event::Ack, "an acknowledgement, after the base has dealt with it"},
+        {"tcp.round", Event::Round, "once in a round trip: the first acknowledgement of what was sent after the last round"},
+        {"tcp.loss", Event::Loss, "fast recovery, or a reduction by ECN, begins"},
+        {"tcp.rto", Event::Rto, "the retransmission timer fired"},
+    };
+    d.fields = {
+        duration("tcp.srtt", kTcp, "smoothed round-trip time; 0 before the first sample"),
+        duration("tcp.rtt", kTcp, "mean round-trip time of the last round"),
+        duration("tcp.min_rtt", kTcp, "least round-trip time of the last 10 s"),
+        limited("tcp.rtt_gradient", Scalar::I32, {-1'000'000, 1'000'000}, kTcp, "how much the mean rose from the round before to the last, 1/1000 of min_rtt", Unit::None),
+        rate("tcp.rate", kTcp, "delivery rate, the last sample"),
+        rate("tcp.max_rate", kTcp, "most of tcp.rate in the last 10 rounds"),
+        segments("tcp.bdp", kTcp, "max_rate times min_rtt: what fills the path without a queue"),
+        segments("tcp.inflight", kTcp, "sent, neither acknowledged nor lost"),
+        segments("tcp.delivered", kTcp, "delivered in the last round; on tcp.ack by this acknowledgement"),
+        segments("tcp.lost", kTcp, "marked lost in the last round"),
+        limited("tcp.loss_rate", Scalar::U16, {0, 1000}, kTcp, "lost of lost and delivered in the last round, 1/1000", Unit::None),
+        segments("tcp.retrans", kTcp, "retransmitted since the connection began"),
+        limited("tcp.ecn", Scalar::U16, {0, 1000}, kTcp, "marked by ECN of those delivered in the last round, 1/1000", Unit::None),
+        segments("tcp.cwnd", kTcp, "congestion window, as the base left it"),
+        segments("tcp.ssthresh", kTcp, "slow-start threshold, as the base left it"),
+        boolean("tcp.slow_start", kTcp, "cwnd is below ssthresh"),
+        boolean("tcp.app_limited", kTcp, "the sender had too little to send when the sample was taken"),
+        enumeration("tcp.state", {{"open", 1}, {"disorder", 2}, {"cwr", 3}, {"recovery", 4}, {"loss", 5}}, kTcp, "state of congestion avoidance"),
+        duration("tcp.age", kTcp, "since the connection came under the policy"),
+        segments("tcp.rounds", kTcp, "rounds since then"),
+        limited("tcp.mss", Scalar::U16, {0, 65535}, kTcp, "bytes of a segment", Unit::Bytes),
+        address("tcp.dst", kTcp, "address of the peer, IPv4 or IPv6"),
+        limited("tcp.dport", Scalar::U16, {0, 65535}, kTcp, "port of the peer", Unit::None),
+        limited("tcp.sport", Scalar::U16, {0, 65535}, kTcp, "own port", Unit::None),
+        number("cgroup", Scalar::U64, kTcp, "id of the socket's cgroup (version 2)"),
+        number("cpu", Scalar::U32, kTcp, "processor"),
+        number("ts", Scalar::Ns, kTcp, "time of the event since boot", Unit::Ns),
+        segments("cwnd", kTcp, "what the window is going to be: tcp.cwnd, or what was assigned"),
+        segments("ssthresh", kTcp, "what the threshold is going to be"),
+        rate("pacing", kTcp, "what the pacing rate is going to be; the largest number: not paced"),
+    };
+    d.sinks = {
+        {"cwnd = SEGMENTS", kTcp, "the congestion window", "cwnd", ir::Sink::Cwnd},
+        {"ssthresh = SEGMENTS", kTcp, "the slow-start threshold; never above the window, outside of slow start", "ssthresh", ir::Sink::Ssthresh},
+        {"pacing = RATE", kTcp, "the pacing rate, until the policy gives another", "pacing", ir::Sink::Pacing},
     };
     return d;
 }
@@ -101,7 +175,7 @@ const std::vector<Domain>& domains() {
     static const std::vector<Domain> all{
         make_mm(),
         make_coming("sched", {"task.nice", "task.waker_same_cgroup", "sched.ran", "sched.enqueue", "sched.wakeup", "slice"}),
-        make_coming("tcp", {"tcp.srtt", "tcp.rtt", "tcp.inflight", "tcp.lost", "tcp.rate", "tcp.dst", "cwnd"}),
+        make_tcp(),
     };
     return all;
 }
@@ -118,7 +192,29 @@ const EventProfile* find_event(const Domain& domain, const std::string& name) {
     return find_named(domain.events, name, [](const EventProfile& e) { return e.name; });
 }
 
-const char* event_name(ir::Event event) { return event == Event::Fault ? "mm.fault" : "mm.outcome"; }
+const SinkProfile* find_sink(const Domain& domain, const std::string& name) {
+    return find_named(domain.sinks, name, [](const SinkProfile& s) { return s.name; });
+}
+
+const char* event_name(ir::Event event) {
+    for (const Domain& d : domains())
+        for (const EventProfile& e : d.events)
+            if (e.event == event) return e.name.c_str();
+    return "";
+}
+
+std::string event_symbol(ir::Event event) {
+    const std::string name = event_name(event);
+    return name.substr(name.find('.') + 1);
+}
+
+std::string event_list(EventSet events) {
+    std::string out;
+    for (const Domain& d : domains())
+        for (const EventProfile& e : d.events)
+            if (events & event_bit(e.event)) out += (out.empty() ? "" : ", ") + e.name;
+    return out;
+}
 
 std::vector<std::string> domains_with_field(const std::string& name) {
     std::vector<std::string> out;
@@ -136,8 +232,9 @@ std::string explain_fields(const std::string& name) {
     out += "\nfields\n";
     for (const FieldProfile& f : d->fields) {
         out += fmt::format("  {:<22}{:<30}{}", f.field.name, f.type, f.meaning);
-        if (f.events == kFault) out += " (on mm.fault)";
-        if (f.events == kOutcome) out += " (on mm.outcome)";
+        EventSet all = 0;
+        for (const EventProfile& e : d->events) all |= event_bit(e.event);
+        if (f.events != all) out += " (on " + event_list(f.events) + ")";
         out += "\n";
     }
     out += "\nsinks\n";

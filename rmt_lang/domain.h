@@ -3,6 +3,7 @@
 // which sinks an action may call. One table for the checker, the messages and `rmt-load explain fields`.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,11 @@ struct FieldProfile {
 };
 
 struct SinkProfile {
-    std::string form;    // "prefetch(page)"
+    std::string form;    // "prefetch(page)", "cwnd = SEGMENTS"
     EventSet events;     // where it has an effect
     std::string meaning;
+    std::string name;    // "prefetch", "cwnd"
+    std::optional<ir::Sink> assigned;  // of one that is assigned to; reading its name gives what stands there now
 };
 
 struct Domain {
@@ -45,7 +48,10 @@ const std::vector<Domain>& domains();
 const Domain* find_domain(const std::string& name);
 const FieldProfile* find_field(const Domain& domain, const std::string& name);
 const EventProfile* find_event(const Domain& domain, const std::string& name);
-const char* event_name(ir::Event event);
+const SinkProfile* find_sink(const Domain& domain, const std::string& name);
+const char* event_name(ir::Event event);      // "mm.fault"
+std::string event_symbol(ir::Event event);     // "fault": in names of the generated program
+std::string event_list(EventSet events);       // "tcp.ack, tcp.round"
 
 // The other domains that have a field of this name.
 std::vector<std::string> domains_with_field(const std::string& name);

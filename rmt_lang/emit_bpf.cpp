@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "bpf/include/rmt/intf.h"
+#include "rmt_lang/domain.h"
 #include "rmt_lang/emit.h"
 #include "rmt_lang/emit_internal.h"
 
@@ -36,6 +37,8 @@ public:
 private:
     void define(const std::string& name, const std::string& value = {}) { out_.line("#define RMT_" + name + (value.empty() ? "" : " " + value)); }
     void knobs();
+    void mm_knobs();
+    void tcp_knobs();
     void state();
     void model(const Model& m, size_t index);
     void table(const Table& t);
@@ -61,18 +64,38 @@ std::string upper(std::string s) {
     return s;
 }
 
-void Program::knobs() {
+void Program::mm_knobs() {
     const Limits& l = ir_.limits;
-    out_.line("/* SPDX-License-Identifier: GPL-2.0-only */");
     define("PREFETCH_PER_EVENT", number(l.per_event ? l.per_event->pages : kDefaultPrefetchPerEvent));
     define("PREFETCH_RATE", number(l.rate ? l.rate->pages : kDefaultPrefetchRate));
     define("PREFETCH_WINDOW_NS", ull(l.rate ? l.rate->window_ns : kDefaultPrefetchWindowNs));
+}
+
+void Program::tcp_knobs() {
+    const Interval cwnd = sink_limit(ir_.limits, Sink::Cwnd), pacing = sink_limit(ir_.limits, Sink::Pacing);
+    define("TCP_NAME", "\"" + ir_.name + "\"");
+    if (ir_.base.empty()) define("TCP_OWNS");
+    define("BASE_" + upper(ir_.base.empty() ? "reno" : ir_.base));
+    define("CWND_MIN", number(static_cast<uint64_t>(cwnd.lo)));
+    define("CWND_MAX", number(static_cast<uint64_t>(cwnd.hi)));
+    define("PACING_MIN", ull(static_cast<uint64_t>(pacing.lo)));
+    define("PACING_MAX", ull(static_cast<uint64_t>(pacing.hi)));
+    if (ir_.limits.change) define("CWND_CHANGE", number(ir_.limits.change->times));
+}
+
+void Program::knobs() {
+    const Limits& l = ir_.limits;
+    out_.line("/* SPDX-License-Identifier: GPL-2.0-only */");
+    if (ir_.domain == "tcp")
+        tcp_knobs();
+    else
+        mm_knobs();
     if (l.breach) {
-        define("BREACH_ACCURACY", number(l.breach->below_percent));
+        define("BREACH_" + upper(l.breach->measure), number(l.breach->percent));
         define("BREACH_WINDOW_NS", ull(l.breach->window_ns));
         define("BREACH_HOLD_NS", ull(l.breach->hold_ns));
     }
-    for (const Handler& h : ir_.handlers) define(h.event == Event::Fault ? "HAS_FAULT" : "HAS_OUTCOME");
+    for (const Handler& h : ir_.handlers) define("HAS_" + upper(event_symbol(h.event)));
     if (emit::find_collect(ir_)) define("HAS_COLLECT");
     if (std::any_of(ir_.models.begin(), ir_.models.end(), [](const Model& m) { return m.train && !m.train->online; })) define("HAS_TRAIN");
     for (const Field& f : ir_.fields) define("USES_" + upper(f.name));
@@ -82,7 +105,7 @@ void Program::knobs() {
 
 void Program::state() {
     const emit::Layout layout = emit::state_layout(ir_);
-    out_.open("struct rmt_task_state");
+    out_.open("struct rmt_policy_state");
     size_t next = 0;
     for (const emit::Member& m : layout.members) {
         if (!emit::is_own(m))
@@ -93,7 +116,7 @@ void Program::state() {
     }
     out_.own();
     out_.close(";");
-    out_.line("RMT_SIZE(struct rmt_task_state, " + number(layout.size) + ");");
+    out_.line("RMT_SIZE(struct rmt_policy_state, " + number(layout.size) + ");");
     out_.line("#include \"hooks/" + ir_.domain + ".bpf.h\"");
     out_.blank();
 }
@@ -128,7 +151,7 @@ void Program::model(const Model& m, size_t index) {
     out_.line(emit::is_online(m) ? online_macro(m) : model_macro(m, index));
     out_.own();
     out_.blank();
-    out_.line("static __noinline __s64 rmt_answer_" + m.name + "(struct rmt_event *ev, struct rmt_task_state *st)");
+    out_.line("static __noinline __s64 rmt_answer_" + m.name + "(struct rmt_event *ev, struct rmt_policy_state *st)");
     out_.open("");
     if (emit::is_online(m))
         out_.line("__s64 answer = rmt_predict_" + m.name + "(st->" + emit::inputs_name(m) + ");");
@@ -144,7 +167,7 @@ void Program::model(const Model& m, size_t index) {
     out_.blank();
     std::string params;
     for (size_t i = 0; i < m.inputs.size(); i++) params += ", __s64 x" + number(i);
-    out_.line("static __always_inline __s64 rmt_infer_" + m.name + "(struct rmt_event *ev, struct rmt_task_state *st" + params + ")");
+    out_.line("static __always_inline __s64 rmt_infer_" + m.name + "(struct rmt_event *ev, struct rmt_policy_state *st" + params + ")");
     out_.open("");
     for (size_t i = 0; i < m.inputs.size(); i++)
         out_.line("st->" + emit::inputs_name(m) + "[" + number(i) + "] = rmt_sat_i32(x" + number(i) + ");");
@@ -176,7 +199,7 @@ void Program::action_head(const Action& a, const std::string& end) {
     const Scope scope = emit::scope_of(ir_, a);
     std::string params;
     for (const std::string& p : scope.params) params += ", __s64 " + p;
-    out_.line("static __always_inline void rmt_action_" + a.name + "(struct rmt_event *ev, struct rmt_task_state *st" + params + ")" + end);
+    out_.line("static __always_inline void rmt_action_" + a.name + "(struct rmt_event *ev, struct rmt_policy_state *st" + params + ")" + end);
 }
 
 void Program::actions() {
@@ -263,7 +286,7 @@ void Program::dispatch(const Table& t) {
 void Program::apply(const Table& t) {
     const Scope scope{ir_, {}, {}};
     out_.at(line_of(t.span));
-    out_.line("static __noinline int rmt_apply_" + t.name + "(struct rmt_event *ev, struct rmt_task_state *st)");
+    out_.line("static __noinline int rmt_apply_" + t.name + "(struct rmt_event *ev, struct rmt_policy_state *st)");
     out_.own();
     out_.open("");
     out_.line("struct rmt_value_" + t.name + " *table = rmt_table_now(&rmt_table_" + t.name + ");");
@@ -275,6 +298,7 @@ void Program::apply(const Table& t) {
     out_.blank();
     search(t);
     out_.line("rmt_table_hit(&rmt_hits_" + t.name + ", slot);");
+    if (ir_.domain == "tcp") out_.line("rmt_note_choice(ev, " + number(static_cast<uint64_t>(&t - ir_.tables.data())) + ", action, slot);");
     dispatch(t);
     out_.line("return action;");
     out_.close();
@@ -316,8 +340,8 @@ void Program::handler(const Handler& h) {
         if (const Apply* a = std::get_if<Apply>(&s.node)) applied.at(a->table) = true;
     });
     out_.at(line_of(h.span));
-    out_.line(std::string("static __noinline int ") + (h.event == Event::Fault ? "rmt_on_fault" : "rmt_on_outcome") +
-              "(struct rmt_event *ev, struct rmt_task_state *st)");
+    out_.line("static __noinline int rmt_on_" + event_symbol(h.event) +
+              "(struct rmt_event *ev, struct rmt_policy_state *st)");
     out_.own();
     out_.open("");
     for (size_t i = 0; i < ir_.tables.size(); i++)
@@ -332,17 +356,15 @@ void Program::handler(const Handler& h) {
 
 Result<void> check_bounds(const Ir& ir) {
     const Limits& l = ir.limits;
-    if (ir.domain != "mm") return fail(ErrorKind::Unsupported, "domain '" + ir.domain + "' cannot be compiled yet, only 'mm'");
+    if (ir.domain != "mm" && ir.domain != "tcp") return fail(ErrorKind::Unsupported, "domain '" + ir.domain + "' cannot be compiled yet, only 'mm' and 'tcp'");
     if (l.per_event && (l.per_event->pages < 1 || l.per_event->pages > RMT_MAX_PAGES))
         return fail(ErrorKind::Input, "prefetch.pages <= " + number(l.per_event->pages) + " per event: expected 1.." + number(RMT_MAX_PAGES));
     // The token bucket multiplies the two (bpf/include/rmt/guard.bpf.h).
     if (l.rate && (l.rate->pages == 0 || l.rate->window_ns == 0 || l.rate->pages > UINT64_MAX / l.rate->window_ns))
         return fail(ErrorKind::Input, "prefetch.pages <= " + number(l.rate->pages) + " per " + number(l.rate->window_ns) +
                                           " ns: neither may be 0, and their product must stay below 2^64");
-    if (l.breach && l.breach->measure != "accuracy")
-        return fail(ErrorKind::Unsupported, "on breach of '" + l.breach->measure + "' cannot be compiled yet, only of 'accuracy'");
     if (const uint32_t size = task_state_size(ir); size > kMaxTaskState)
-        return fail(ErrorKind::Input, "the state of a task takes " + number(size) + " bytes, at most " + number(kMaxTaskState) +
+        return fail(ErrorKind::Input, "the state of a task or socket takes " + number(size) + " bytes, at most " + number(kMaxTaskState) +
                                           " are possible; shorten the rings");
     if (const Collect* c = emit::find_collect(ir))
         if (const uint32_t size = collect_record_size(ir, *c); size > kMaxCollectRecord)

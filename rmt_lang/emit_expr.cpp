@@ -39,7 +39,7 @@ public:
     std::string operator()(const Const& n) const { return c_number(n.value); }
     std::string operator()(const FieldRef& n) const {
         const Field& field = scope_.ir.fields.at(n.field);
-        RMT_BUG_IF(field.kind == FieldKind::Text, "a text is not an expression");
+        RMT_BUG_IF(is_words(field.kind), "a text or an address is not an expression");
         std::string name = field.name;
         std::replace(name.begin(), name.end(), '.', '_');
         return "rmt_field_" + name + "(ev)";
@@ -173,7 +173,8 @@ const char* c_type(Scalar scalar) {
         case Scalar::U32: return "__u32";
         case Scalar::U64:
         case Scalar::Page:
-        case Scalar::Ns: return "__u64";
+        case Scalar::Ns:
+        case Scalar::Rate: return "__u64";
         case Scalar::I8: return "__s8";
         case Scalar::I16: return "__s16";
         case Scalar::I32: return "__s32";

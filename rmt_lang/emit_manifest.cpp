@@ -24,6 +24,7 @@ public:
         m.source = base_name(source_.name());
         m.attach = ir_.attach;
         m.limits = limits();
+        if (ir_.domain == "tcp") m.tcp = tcp();
         for (const Action& a : ir_.actions) m.actions.push_back(action(a));
         for (const Table& t : ir_.tables) m.tables.push_back(table(t));
         for (const Model& x : ir_.models) m.models.push_back(model(x));
@@ -38,14 +39,32 @@ private:
     ManifestLimits limits() const {
         const Limits& l = ir_.limits;
         ManifestLimits m;
-        m.prefetch_per_event = l.per_event ? l.per_event->pages : kDefaultPrefetchPerEvent;
-        m.prefetch_rate = l.rate ? l.rate->pages : kDefaultPrefetchRate;
-        m.prefetch_window_ns = l.rate ? l.rate->window_ns : kDefaultPrefetchWindowNs;
+        if (ir_.domain == "mm") {
+            m.prefetch_per_event = l.per_event ? l.per_event->pages : kDefaultPrefetchPerEvent;
+            m.prefetch_rate = l.rate ? l.rate->pages : kDefaultPrefetchRate;
+            m.prefetch_window_ns = l.rate ? l.rate->window_ns : kDefaultPrefetchWindowNs;
+        }
         m.cost_ns = l.cost ? l.cost->ns : 0;
-        if (l.breach) m.breach = ManifestLimits::Breach{l.breach->measure, l.breach->below_percent, l.breach->window_ns, l.breach->hold_ns};
+        if (l.breach) m.breach = ManifestLimits::Breach{l.breach->measure, l.breach->percent, l.breach->window_ns, l.breach->hold_ns};
         m.line_per_event = l.per_event ? line_of(l.per_event->span) : 0;
         m.line_rate = l.rate ? line_of(l.rate->span) : 0;
         m.line_cost = l.cost ? line_of(l.cost->span) : 0;
+        return m;
+    }
+
+    ManifestTcp tcp() const {
+        const Limits& l = ir_.limits;
+        const Interval cwnd = sink_limit(l, Sink::Cwnd), pacing = sink_limit(l, Sink::Pacing);
+        ManifestTcp m;
+        m.base = ir_.base;
+        m.cwnd_min = static_cast<uint32_t>(cwnd.lo);
+        m.cwnd_max = static_cast<uint32_t>(cwnd.hi);
+        m.pacing_min = static_cast<uint64_t>(pacing.lo);
+        m.pacing_max = static_cast<uint64_t>(pacing.hi);
+        m.change = l.change ? l.change->times : 0;
+        m.line_cwnd = l.cwnd ? line_of(l.cwnd->span) : 0;
+        m.line_pacing = l.pacing ? line_of(l.pacing->span) : 0;
+        m.line_change = l.change ? line_of(l.change->span) : 0;
         return m;
     }
 
@@ -62,7 +81,7 @@ private:
         m.values = k.values;
         const Expr* e = std::get_if<Expr>(&k.source);
         if (!e) {
-            m.type = "str";
+            m.type = k.match == MatchKind::Lpm ? "address" : "str";
             return m;
         }
         m.type = e->type.scalar == Scalar::Bool ? "bool" : !k.values.empty() ? "enum" : scalar_name(e->type.scalar);
@@ -119,7 +138,10 @@ private:
                                   const auto& r = std::get<State::Ring>(ir_.states.at(v.state).kind);
                                   return ManifestField{item.name, scalar_name(r.type), offset, scalar_size(r.type), r.n};
                               },
-                              [&](const CollectItem::Text&) { return ManifestField{item.name, "str", offset, 16, 1}; },
+                              [&](const CollectItem::Text& v) {
+                                  const bool address = ir_.fields.at(v.field).kind == FieldKind::Address;
+                                  return ManifestField{item.name, address ? "address" : "str", offset, 16, 1};
+                              },
                           },
                           item.what);
     }

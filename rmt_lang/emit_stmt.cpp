@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "rmt_lang/domain.h"
 #include "rmt_lang/emit_internal.h"
 
 #include "bpf/include/rmt/intf.h"
@@ -40,6 +41,7 @@ public:
     void operator()(const Apply& n);
     void operator()(const PrefetchPage& n) { out_.line("rmt_prefetch(ev, " + stored(scope_, n.page, Scalar::Page) + ");"); }
     void operator()(const PrefetchRun& n);
+    void operator()(const SetSink& n);
     void operator()(const Collect& n);
 
 private:
@@ -164,6 +166,13 @@ void Statements::operator()(const PrefetchRun& n) {
     out_.line("RMT_PREFETCH_RUN(ev" + part(n.base) + part(n.count) + part(n.step) + ", " + std::to_string(most) + ");");
 }
 
+// The bit says that the event set it; limits and mode come after the handler.
+void Statements::operator()(const SetSink& n) {
+    static const char* const kNames[] = {"cwnd", "ssthresh", "pacing"};
+    const Scalar to = n.sink == Sink::Pacing ? Scalar::Rate : Scalar::U32;
+    out_.line(std::string("rmt_set_") + kNames[static_cast<size_t>(n.sink)] + "(ev, " + bare(stored(scope_, n.value, to)) + ");");
+}
+
 void Statements::collect_item(const CollectItem& item, const std::string& to) {
     std::visit(Overloaded{
                    [&](const CollectItem::Value& v) { out_.line(to + " = " + bare(stored(scope_, v.value, v.type)) + ";"); },
@@ -243,7 +252,7 @@ Scope scope_of(const Ir& ir, const Action& action) {
 }
 
 Scope scope_of(const Ir& ir, const Handler& handler) {
-    return make_scope(ir, handler.body, {}, handler.event == Event::Fault ? "fault_" : "outcome_");
+    return make_scope(ir, handler.body, {}, event_symbol(handler.event) + "_");
 }
 
 std::vector<std::string> carried_variables(const Ir& ir) {

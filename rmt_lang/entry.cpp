@@ -21,6 +21,13 @@ bool covers_one(const KeyMatch& earlier, const KeyMatch& later, std::pair<int64_
         const int64_t lo = b ? b->lo : bounds.first, hi = b ? b->hi : bounds.second;
         return a->lo <= lo && hi <= a->hi;
     }
+    if (const auto* a = std::get_if<KeyPrefix>(&earlier)) {
+        const auto* b = std::get_if<KeyPrefix>(&later);
+        if (!b || b->bits < a->bits) return false;
+        for (uint32_t i = 0; i < a->bits; i++)
+            if ((a->address[i / 8] ^ b->address[i / 8]) & 0x80 >> i % 8) return false;
+        return true;
+    }
     const auto& a = std::get<KeyText>(earlier);
     const auto* b = std::get_if<KeyText>(&later);
     if (!b) return false;
@@ -85,11 +92,13 @@ private:
     void argument(const AstExpr& e, const ManifestParam& param, ManifestEntry& out) {
         const auto c = constant(e, nullptr);
         if (!c) return;
-        const bool unit_fits = param.type == "ns" ? c->unit == ir::Unit::Ns || (c->unit == ir::Unit::None && c->value == 0)
+        const bool zero = c->unit == ir::Unit::None && c->value == 0;
+        const bool unit_fits = param.type == "ns"     ? c->unit == ir::Unit::Ns || zero
+                               : param.type == "rate" ? c->unit == ir::Unit::Rate || zero
                                                   : c->unit == ir::Unit::None || c->unit == ir::Unit::Pages || c->unit == ir::Unit::Percent;
         if (c->is_bool != (param.type == "bool") || !unit_fits)
             return error("E0304", e.span, fmt::format("parameter '{}' is {}, '{}' is {}", param.name, param.type, source_.slice(e.span), c->what()), "",
-                         param.type == "ns" ? "write a time with its unit, for example 5us" : "");
+                         param.type == "ns" ? "write a time with its unit, for example 5us" : param.type == "rate" ? "write a rate with its unit, for example 10mbit" : "");
         if (c->value < param.min || c->value > param.max)
             return error("E0302", e.span, fmt::format("{} does not fit in {}", c->value, param.type),
                          fmt::format("parameter '{}' holds {}..{}", param.name, param.min, param.max));

@@ -13,6 +13,7 @@ using ir::Unit;
 
 // Units that a key of this type takes. A page number has no way to be written but as a plain number.
 bool unit_fits(const std::string& type, const Constant& c) {
+    if (type == "rate") return c.unit == Unit::Rate || (c.unit == Unit::None && c.value == 0);
     if (type == "ns") return c.unit == Unit::Ns || (c.unit == Unit::None && c.value == 0);
     return c.unit == Unit::None || c.unit == Unit::Pages || c.unit == Unit::Percent;
 }
@@ -27,6 +28,7 @@ public:
         if (const auto* range = std::get_if<AstRange>(&p.node)) return this->range(*range, p.span);
         const AstExpr& e = std::get<AstExpr>(p.node);
         if (key_.type == "str") return text(e);
+        if (key_.type == "address") return address(e);
         const auto v = value(e);
         if (!v) return std::nullopt;
         return KeyRange{*v, *v};
@@ -35,7 +37,7 @@ public:
 private:
     std::optional<KeyMatch> range(const AstRange& r, Span span) {
         if (key_.match != MatchKind::Range) {
-            const bool number = key_.type != "str" && key_.values.empty();
+            const bool number = key_.type != "str" && key_.type != "address" && key_.values.empty();
             error("E0403", span, fmt::format("key '{}' is not matched by a range", key_.name), "",
                   number ? fmt::format("declare it as `{} : range`", key_.name) : "write one value, or '*'");
             return std::nullopt;
@@ -67,6 +69,23 @@ private:
         return KeyText{s->text, prefix};
     }
 
+    std::optional<KeyMatch> address(const AstExpr& e) {
+        const AstExpr* resolved = reader_.resolve(e);
+        if (!resolved) return std::nullopt;
+        const auto* a = std::get_if<AstAddress>(&resolved->node);
+        if (!a) {
+            error("E0408", e.span, fmt::format("key '{}' is an address, '{}' is none", key_.name, source_.slice(e.span)), "",
+                  "write it as 10.0.0.0/8 or 2001:db8::/32, or '*' for any");
+            return std::nullopt;
+        }
+        auto prefix = parse_prefix(a->text);
+        if (!prefix) {
+            error("E0409", e.span, prefix.error().message);
+            return std::nullopt;
+        }
+        return *prefix;
+    }
+
     std::optional<int64_t> value(const AstExpr& e) {
         const AstExpr* resolved = reader_.resolve(e);
         if (!resolved) return std::nullopt;
@@ -84,7 +103,7 @@ private:
         }
         if ((c->is_bool && !wants_bool) || !unit_fits(key_.type, *c)) {
             error("E0304", e.span, fmt::format("key '{}' is {}, '{}' is {}", key_.name, key_.type, source_.slice(e.span), c->what()), "",
-                  key_.type == "ns" ? "write a time with its unit, for example 3ms" : "write a plain number");
+                  key_.type == "ns" ? "write a time with its unit, for example 3ms" : key_.type == "rate" ? "write a rate with its unit, for example 10mbit" : "write a plain number");
             return std::nullopt;
         }
         if (c->value < key_.min || c->value > key_.max) {

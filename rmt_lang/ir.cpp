@@ -26,6 +26,7 @@ constexpr ScalarFacts kScalars[] = {
     {Scalar::Bool, "bool", 1, {0, 1}},
     {Scalar::Page, "page", 8, {0, kMaxPage}},
     {Scalar::Ns, "ns", 8, {0, INT64_MAX}},
+    {Scalar::Rate, "rate", 8, {0, INT64_MAX}},
 };
 
 const ScalarFacts& facts(Scalar scalar) { return kScalars[static_cast<size_t>(scalar)]; }
@@ -36,10 +37,25 @@ const char* scalar_name(Scalar scalar) { return facts(scalar).name; }
 uint32_t scalar_size(Scalar scalar) { return facts(scalar).size; }
 Interval scalar_interval(Scalar scalar) { return facts(scalar).interval; }
 
+Unit scalar_unit(Scalar scalar) {
+    switch (scalar) {
+        case Scalar::Page: return Unit::Page;
+        case Scalar::Ns: return Unit::Ns;
+        case Scalar::Rate: return Unit::Rate;
+        default: return Unit::None;
+    }
+}
+
 std::optional<Scalar> find_scalar(const std::string& name) {
     for (const ScalarFacts& f : kScalars)
         if (name == f.name) return f.scalar;
     return std::nullopt;
+}
+
+Interval sink_limit(const Limits& limits, Sink sink) {
+    const std::optional<Limits::Range>& range = sink == Sink::Pacing ? limits.pacing : limits.cwnd;
+    if (range) return {range->lo, range->hi};
+    return sink == Sink::Pacing ? kPacingRange : kWindowRange;
 }
 
 }  // namespace rmt::lang::ir

@@ -21,8 +21,8 @@ namespace rmt::lang::ir {
 
 // ---- types -----------------------------------------------------------------------------------------------------------
 
-// Stored widths. Arithmetic is in 64 signed bits, so u64, page and ns hold 0..INT64_MAX (page: 0..2^52-1).
-enum class Scalar { U8, U16, U32, U64, I8, I16, I32, I64, Bool, Page, Ns };
+// Stored widths. Arithmetic is in 64 signed bits, so u64, page, ns and rate hold 0..INT64_MAX (page: 0..2^52-1).
+enum class Scalar { U8, U16, U32, U64, I8, I16, I32, I64, Bool, Page, Ns, Rate };
 
 struct Interval {
     int64_t lo = INT64_MIN;
@@ -35,8 +35,11 @@ uint32_t scalar_size(Scalar scalar);         // bytes
 Interval scalar_interval(Scalar scalar);     // what it can hold
 std::optional<Scalar> find_scalar(const std::string& name);
 
-// What a number measures. Page: a virtual page number; Pages: a distance or an amount of pages.
-enum class Unit { None, Page, Pages, Ns, Bytes, Percent };
+// What a number measures. Page: a virtual page number; Pages: a distance or an amount of pages; Segments: of TCP, as its
+// windows count; Rate: bytes per second.
+enum class Unit { None, Page, Pages, Ns, Bytes, Percent, Segments, Rate };
+
+Unit scalar_unit(Scalar scalar);             // what a value of this type measures: Page, Ns, Rate, else None
 
 struct Type {
     Scalar scalar = Scalar::I64;  // of an expression: I64, Bool, or what it was read from
@@ -47,7 +50,10 @@ struct Type {
 
 // ---- fields of the event -----------------------------------------------------------------------------------------------
 
-enum class FieldKind { Number, Bool, Enum, Text };  // Text: 16 bytes, zero-padded (comm)
+enum class FieldKind { Number, Bool, Enum, Text, Address };  // Text: 16 bytes, zero-padded (comm); Address: 16 bytes of IPv6
+
+// 16 bytes that only tables and collect take, in C two words by rmt_field_NAME(ev, words).
+inline bool is_words(FieldKind kind) { return kind == FieldKind::Text || kind == FieldKind::Address; }
 
 struct Field {                // one that the policy uses; `fields` has each once, in order of first use
     std::string name;         // "vma.kind"; in C: rmt_field_vma_kind(ev), RMT_USES_VMA_KIND
@@ -187,6 +193,13 @@ struct PrefetchRun {          // prefetch(n, step): base + step, base + 2 step, 
     bool operator==(const PrefetchRun&) const = default;
 };
 
+enum class Sink { Cwnd, Ssthresh, Pacing };  // of domain tcp
+struct SetSink {              // cwnd = value; the last one of an event holds
+    Sink sink = Sink::Cwnd;
+    Expr value;               // segments, of Pacing bytes per second
+    bool operator==(const SetSink&) const = default;
+};
+
 struct CollectItem {
     std::string name;         // as written: "fault.page", "deltas", "choose.action"
     Span span;
@@ -215,7 +228,7 @@ struct Collect {              // at most one in a policy; handlers only
 struct Stmt {
     Span span;
     std::variant<Push, AssignState, CopyRing, Declare, AssignLocal, If, Repeat, Break, Match, Call, Apply, PrefetchPage,
-                 PrefetchRun, Collect>
+                 PrefetchRun, SetSink, Collect>
         node;
     bool operator==(const Stmt&) const = default;
 };
@@ -236,7 +249,7 @@ struct Body {
     bool operator==(const Body&) const = default;
 };
 
-struct State {                // per task, zero at the task's first event
+struct State {                // per task or socket, zero at its first event
     std::string name;
     Span span;
     struct Value { Scalar type = Scalar::I64; bool operator==(const Value&) const = default; };
@@ -248,7 +261,7 @@ struct State {                // per task, zero at the task's first event
 };
 
 enum class OutputKind { Value, Class, Score };
-enum class Event { Fault, Outcome };  // mm.fault, mm.outcome
+enum class Event { Fault, Outcome, Established, Ack, Round, Loss, Rto };  // mm.*, tcp.*
 
 struct ModelInput {
     std::string name;         // "deltas[0]"
@@ -350,9 +363,9 @@ struct Limits {
     struct PerEvent { uint32_t pages = 0; Span span; bool operator==(const PerEvent&) const = default; };
     struct Rate { uint64_t pages = 0; uint64_t window_ns = 0; Span span; bool operator==(const Rate&) const = default; };
     struct Cost { uint64_t ns = 0; Span span; bool operator==(const Cost&) const = default; };
-    struct Breach {           // accuracy < below_percent over window => mode shadow [for hold]
+    struct Breach {           // accuracy < percent, retrans > percent, over window => mode shadow [for hold]
         std::string measure;
-        uint32_t below_percent = 0;
+        uint32_t percent = 0;
         uint64_t window_ns = 0;
         uint64_t hold_ns = 0;
         Span span;
@@ -361,9 +374,18 @@ struct Limits {
     std::optional<PerEvent> per_event;
     std::optional<Rate> rate;
     std::optional<Cost> cost;
+    struct Range { int64_t lo = 0, hi = 0; Span span; bool operator==(const Range&) const = default; };
+    struct Change { uint32_t times = 0; Span span; bool operator==(const Change&) const = default; };  // per round
     std::optional<Breach> breach;
+    std::optional<Range> cwnd, pacing;  // segments, bytes per second
+    std::optional<Change> change;
     bool operator==(const Limits&) const = default;
 };
+
+// What a sink's value is cut to: the policy's limit, or the profile's range where it gives none.
+Interval sink_limit(const Limits& limits, Sink sink);
+constexpr Interval kWindowRange{2, 1 << 20};                      // segments, of cwnd and ssthresh
+constexpr Interval kPacingRange{1000, 125'000'000'000};           // bytes per second
 
 enum class Mode { Off, Shadow, Enforce };
 
@@ -372,6 +394,7 @@ struct Policy {
     Span span;
     std::string description;
     std::string domain;       // "mm"
+    std::string base;         // of tcp: "reno", "cubic", "bbr"; empty: the policy owns the control
     Mode mode = Mode::Shadow;
     std::vector<std::string> attach;  // cgroup patterns, defines expanded
     Limits limits;

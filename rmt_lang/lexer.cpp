@@ -19,8 +19,9 @@ struct UnitName {
     const char* text;
     WrittenUnit unit;
 };
-constexpr std::array<UnitName, 8> kUnits{{{"ns", WrittenUnit::Ns}, {"us", WrittenUnit::Us}, {"ms", WrittenUnit::Ms}, {"s", WrittenUnit::S},
-                                          {"pages", WrittenUnit::Pages}, {"KiB", WrittenUnit::KiB}, {"MiB", WrittenUnit::MiB}, {"x", WrittenUnit::Times}}};
+constexpr std::array<UnitName, 11> kUnits{{{"ns", WrittenUnit::Ns}, {"us", WrittenUnit::Us}, {"ms", WrittenUnit::Ms}, {"s", WrittenUnit::S},
+                                          {"pages", WrittenUnit::Pages}, {"KiB", WrittenUnit::KiB}, {"MiB", WrittenUnit::MiB},
+                                           {"kbit", WrittenUnit::Kbit}, {"mbit", WrittenUnit::Mbit}, {"gbit", WrittenUnit::Gbit}, {"x", WrittenUnit::Times}}};
 
 struct Punctuation {
     const char* text;
@@ -176,7 +177,7 @@ private:
         const std::string near = closest(word, known);
         diagnostics_.error("E0005", span_from(unit_begin), fmt::format("'{}' is not a unit", word),
                            near.empty() ? "" : fmt::format("did you mean '{}'?", near),
-                           "units are ns us ms s, pages KiB MiB, % and x; a name cannot begin with a digit");
+                           "units are ns us ms s, pages KiB MiB, kbit mbit gbit (per second), % and x; a name cannot begin with a digit");
         return WrittenUnit::None;
     }
 

@@ -21,7 +21,7 @@ enum class Tok {
 };
 
 // Written unit of a number. A number keeps the unit that it was written with, so that it can be printed again.
-enum class WrittenUnit { None, Ns, Us, Ms, S, Pages, KiB, MiB, Percent, Times };
+enum class WrittenUnit { None, Ns, Us, Ms, S, Pages, KiB, MiB, Kbit, Mbit, Gbit, Percent, Times };
 
 const char* unit_name(WrittenUnit unit);   // "ms"; "" for None
 

@@ -20,6 +20,7 @@ constexpr size_t kMaxModels = 8;
 constexpr size_t kMaxParams = 8;
 constexpr size_t kMaxStateBytes = 4096;   // of one task's storage
 constexpr size_t kMaxNameLength = 48;
+constexpr size_t kMaxControlName = 15;     // linux: TCP_CA_NAME_MAX, with its end
 
 template <class T>
 std::vector<const T*> items_of(const AstPolicy& policy) {
@@ -105,18 +106,19 @@ bool Lowerer::header(const AstPolicy& policy) {
               near.empty() ? "" : fmt::format("did you mean '{}'?", near), fmt::format("domains: {}", fmt::join(known, ", ")));
         return false;
     }
-    if (!domain_->supported) unsupported(domain->name.span, fmt::format("domain '{}'", domain_->name), "domain mm is");
+    if (!domain_->supported) unsupported(domain->name.span, fmt::format("domain '{}'", domain_->name), "domains mm and tcp are");
     return domain_->supported;
 }
 
 void Lowerer::unsupported_items(const AstPolicy& policy) {
     for (const AstItem& item : policy.items) {
-        if (std::holds_alternative<AstBase>(item.node)) unsupported(item.span, "`base`");
         if (std::holds_alternative<AstDsq>(item.node)) unsupported(item.span, "a `dsq`");
         if (std::holds_alternative<AstTest>(item.node)) unsupported({item.span.begin, item.span.begin + 4}, "a `test` block");
-        if (const auto* s = std::get_if<AstState>(&item.node); s && s->scope.text != "task") {
-            if (s->scope.text == "sock" || s->scope.text == "cgroup" || s->scope.text == "numa")
-                unsupported(s->scope.span, fmt::format("state per {}", s->scope.text), "write state per task");
+        if (const auto* s = std::get_if<AstState>(&item.node); s && s->scope.text != state_scope()) {
+            if (s->scope.text == "task" || s->scope.text == "sock")
+                error("E0202", s->scope.span, fmt::format("state of domain '{}' belongs to a {}, not to a {}", domain_->name, state_scope(), s->scope.text), "", fmt::format("write state per {}", state_scope()));
+            else if (s->scope.text == "cgroup" || s->scope.text == "numa")
+                unsupported(s->scope.span, fmt::format("state per {}", s->scope.text), fmt::format("write state per {}", state_scope()));
             else
                 error("E0202", s->scope.span, fmt::format("state belongs to a task, a sock or a cgroup, not to '{}'", s->scope.text), "", "write state per task");
         }
@@ -133,6 +135,29 @@ void Lowerer::lower_mode(const AstMode& mode) {
     const std::string near = closest(mode.name.text, kModes);
     error("E0214", mode.name.span, fmt::format("there is no mode '{}'", mode.name.text), near.empty() ? "" : fmt::format("did you mean '{}'?", near),
           "modes: shadow (decides and counts), enforce (also acts), off");
+}
+
+// The policy's name is its congestion control's: what `ss -ti` shows, and what setsockopt would be given.
+void Lowerer::check_control_name(const AstName& name) {
+    static const std::vector<std::string> kTaken{"reno", "cubic", "bbr", "dctcp", "vegas", "westwood", "bic", "htcp", "hybla", "illinois", "veno", "yeah", "lp", "nv", "cdg", "scalable", "highspeed"};
+    if (name.text.size() > kMaxControlName)
+        error("E0203", name.span, fmt::format("'{}' has {} characters; the name of a congestion control has at most {}", name.text, name.text.size(), kMaxControlName), "",
+              "a policy of domain tcp gives its control its name: choose a shorter one");
+    if (std::find(kTaken.begin(), kTaken.end(), name.text) != kTaken.end())
+        error("E0203", name.span, fmt::format("'{}' is a congestion control of the kernel", name.text), "", "choose a name of your own");
+}
+
+void Lowerer::lower_base(const AstBase& base) {
+    static const std::vector<std::string> kBases{"reno", "cubic", "bbr"};
+    if (domain_->name != "tcp") return unsupported(base.name.span, fmt::format("`base` in domain '{}'", domain_->name));
+    const auto name = string_constant(base.name, "a base");
+    if (!name) return;
+    if (std::find(kBases.begin(), kBases.end(), *name) == kBases.end()) {
+        const std::string near = closest(*name, kBases);
+        return error("E0202", base.name.span, fmt::format("there is no base '{}'", *name), near.empty() ? "" : fmt::format("did you mean '{}'?", near),
+                     "a base is \"reno\", \"cubic\" or \"bbr\"; without one the policy owns the window");
+    }
+    out_.base = *name;
 }
 
 void Lowerer::lower_attach(const AstAttach& attach) {
@@ -153,7 +178,7 @@ void Lowerer::lower_attach(const AstAttach& attach) {
 
 void Lowerer::declare_symbol(const AstName& name, SymbolKind kind, uint32_t index, bool valid) {
     if (name.text.size() > kMaxNameLength) error("E0203", name.span, fmt::format("a name has at most {} characters", kMaxNameLength));
-    if (name.text == "prefetch") return error("E0203", name.span, "'prefetch' is the domain's sink", "", "choose another name");
+    if (find_sink(*domain_, name.text)) return error("E0203", name.span, fmt::format("'{}' is the domain's sink", name.text), "", "choose another name");
     if (find_field(*domain_, name.text)) return error("E0203", name.span, fmt::format("'{}' is a field of domain '{}'", name.text, domain_->name), "", "choose another name");
     const auto [it, fresh] = symbols_.emplace(name.text, Symbol{kind, index, name.span, valid});
     if (!fresh) error_with("E0203", name.span, fmt::format("'{}' is declared twice", name.text), "", it->second.span, "here before", "names of state, models, actions and tables are one set");
@@ -172,7 +197,7 @@ std::optional<uint32_t> Lowerer::length_argument(const AstType& type, size_t ind
 
 std::optional<decltype(ir::State::kind)> Lowerer::state_kind(const AstType& type) {
     const std::string& name = type.name.text;
-    if (name == "rate" || name == "min" || name == "max") {
+    if ((name == "rate" && !type.args.empty()) || name == "min" || name == "max") {
         unsupported(type.span, fmt::format("state of type {}", name), "ring, ewma, count and plain values are");
         return std::nullopt;
     }
@@ -209,7 +234,7 @@ std::optional<decltype(ir::State::kind)> Lowerer::state_kind(const AstType& type
 void Lowerer::lower_state(const AstState& state) {
     for (const AstStateVar& v : state.vars) {
         const auto kind = state_kind(v.type);
-        const bool here = state.scope.text == "task";
+        const bool here = state.scope.text == state_scope();
         declare_symbol(v.name, SymbolKind::State, static_cast<uint32_t>(out_.states.size()), kind && here);
         out_.states.push_back({v.name.text, v.name.span, kind.value_or(ir::State::Value{Scalar::I64})});
     }
@@ -233,7 +258,7 @@ void Lowerer::declare_action(const AstAction& action) {
         const auto scalar = scalar_type(p.type, "a parameter");
         valid &= scalar.has_value();
         const Scalar s = scalar.value_or(Scalar::I64);
-        const Unit unit = s == Scalar::Page ? Unit::Page : s == Scalar::Ns ? Unit::Ns : Unit::None;
+        const Unit unit = ir::scalar_unit(s);
         a.params.push_back({p.name.text, p.name.span, {s, ir::scalar_interval(s), unit}});
     }
     if (const auto it = symbols_.find(action.name.text); it != symbols_.end() && !valid) it->second.valid = false;
@@ -259,7 +284,7 @@ void Lowerer::declare(const AstPolicy& policy) {
     size_t bytes = 0;
     for (const ir::State& s : out_.states) {
         if (bytes <= kMaxStateBytes && bytes + state_bytes(s) > kMaxStateBytes)
-            error("E0319", s.span, fmt::format("the state of a task is larger than {} bytes", kMaxStateBytes), "this does not fit any more", "shorten a ring");
+            error("E0319", s.span, fmt::format("the state of a {} is larger than {} bytes", state_scope(), kMaxStateBytes), "this does not fit any more", "shorten a ring");
         bytes += state_bytes(s);
     }
 }
@@ -303,6 +328,7 @@ std::optional<CheckedIr> Lowerer::run() {
     out_.span = policy->name.span;
     out_.domain = domain_->name;
     if (policy->name.text.size() > kMaxNameLength) error("E0203", policy->name.span, fmt::format("a name has at most {} characters", kMaxNameLength));
+    if (domain_->name == "tcp") check_control_name(policy->name);
     declare(*policy);
     const auto models = items_of<AstModel>(*policy);
     const auto modes = items_of<AstMode>(*policy);
@@ -310,6 +336,7 @@ std::optional<CheckedIr> Lowerer::run() {
     for (const AstDescription* d : items_of<AstDescription>(*policy)) out_.description = string_constant(d->text, "a description").value_or("");
     for (const AstMode* m : modes) lower_mode(*m);
     for (const AstAttach* a : items_of<AstAttach>(*policy)) lower_attach(*a);
+    for (const AstBase* b : items_of<AstBase>(*policy)) lower_base(*b);
     for (const AstLimit* l : items_of<AstLimit>(*policy)) lower_limit(*l);
     for (const AstModel* m : models) lower_model(*m);
     const auto actions = items_of<AstAction>(*policy);
@@ -319,7 +346,7 @@ std::optional<CheckedIr> Lowerer::run() {
     for (const AstItem& item : policy->items)
         if (const auto* on = std::get_if<AstOn>(&item.node)) lower_handler(*on, {item.span.begin, on->event.span.end});
     if (items_of<AstOn>(*policy).empty())
-        error("E0201", policy->name.span, fmt::format("policy '{}' handles no event", policy->name.text), "", "write on mm.fault { ... }");
+        error("E0201", policy->name.span, fmt::format("policy '{}' handles no event", policy->name.text), "", fmt::format("write on {} {{ ... }}", domain_->events.front().name));
     if (!diagnostics_.has_errors()) check_calls();
     if (!diagnostics_.has_errors()) {
         check_availability();

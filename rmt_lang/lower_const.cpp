@@ -87,7 +87,7 @@ std::optional<std::string> Lowerer::string_constant(const AstExpr& ast, const st
 }
 
 std::optional<ir::Scalar> Lowerer::scalar_type(const AstType& type, const std::string& what) {
-    static const std::vector<std::string> kScalars{"u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool", "page", "ns"};
+    static const std::vector<std::string> kScalars{"u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool", "page", "ns", "rate"};
     if (const auto s = ir::find_scalar(type.name.text)) {
         if (type.args.empty()) return s;
         error("E0307", type.span, fmt::format("'{}' takes no arguments", type.name.text));
@@ -101,7 +101,7 @@ std::optional<ir::Scalar> Lowerer::scalar_type(const AstType& type, const std::s
         }
     const std::string near = closest(type.name.text, known);
     error("E0307", type.name.span, fmt::format("'{}' is not a type for {}", type.name.text, what),
-          near.empty() ? "" : fmt::format("did you mean '{}'?", near), "u8 u16 u32 u64, i8 i16 i32 i64, bool, page, ns");
+          near.empty() ? "" : fmt::format("did you mean '{}'?", near), "u8 u16 u32 u64, i8 i16 i32 i64, bool, page, ns, rate");
     return std::nullopt;
 }
 

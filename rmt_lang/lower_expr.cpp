@@ -139,9 +139,9 @@ const Names* Lowerer::keep(Names names) {
 }
 
 std::optional<Typed> Lowerer::field_reference(const FieldProfile& field, Span span) {
-    if (field.field.kind == ir::FieldKind::Text) {
+    if (ir::is_words(field.field.kind)) {
         unsupported(span, fmt::format("'{}' in an expression", field.field.name),
-                    fmt::format("match it by a table: key {{ {} : prefix; }}", field.field.name));
+                    fmt::format("match it by a table: key {{ {} : {}; }}", field.field.name, field.field.kind == ir::FieldKind::Text ? "prefix" : "lpm"));
         return std::nullopt;
     }
     const Names* names = nullptr;
@@ -152,7 +152,7 @@ std::optional<Typed> Lowerer::field_reference(const FieldProfile& field, Span sp
 std::optional<Typed> Lowerer::state_reference(uint32_t index, Span span) {
     const ir::State& state = out_.states[index];
     auto scalar = [&](Scalar s) {
-        const Unit unit = s == Scalar::Page ? Unit::Page : s == Scalar::Ns ? Unit::Ns : Unit::None;
+        const Unit unit = ir::scalar_unit(s);
         return Typed{{span, {s, ir::scalar_interval(s), unit}, ir::StateRef{index}}, nullptr};
     };
     if (const auto* v = std::get_if<ir::State::Value>(&state.kind)) return scalar(v->type);
@@ -189,7 +189,7 @@ std::optional<Typed> Lowerer::reference(const std::string& name, Span span, cons
         if (it != symbols_.end() && it->second.kind == SymbolKind::Table) {
             if (!it->second.valid) return std::nullopt;
             if (!scope_ || !scope_->handler) {
-                error("E0211", span, fmt::format("'{}' is known in a handler only", name), "", "use it after `apply` in `on mm.fault`");
+                error("E0211", span, fmt::format("'{}' is known in a handler only", name), "", fmt::format("use it after `apply` in `on {}`", domain_->events.front().name));
                 return std::nullopt;
             }
             const auto last = static_cast<int64_t>(out_.actions.size()) - 1;
@@ -264,7 +264,7 @@ std::optional<Typed> Lowerer::element(const AstIndex& ast, Span span) {
               fmt::format("0..{} is possible", ring->n - 1), "element 0 is the newest");
         return std::nullopt;
     }
-    const Unit unit = ring->type == Scalar::Page ? Unit::Page : ring->type == Scalar::Ns ? Unit::Ns : Unit::None;
+    const Unit unit = ir::scalar_unit(ring->type);
     return Typed{{span, {ring->type, ir::scalar_interval(ring->type), unit}, ir::RingElement{symbol->index, std::move(index->expr)}}, nullptr};
 }
 
@@ -320,7 +320,7 @@ std::optional<Typed> Lowerer::cast(Scalar to, const AstCall& call, Span span) {
     }
     const Interval bounds = ir::scalar_interval(to), r = x->expr.type.range;
     const Interval range{std::clamp(r.lo, bounds.lo, bounds.hi), std::clamp(r.hi, bounds.lo, bounds.hi)};
-    const Unit unit = to == Scalar::Page ? Unit::Page : to == Scalar::Ns ? Unit::Ns : Unit::None;
+    const Unit unit = ir::scalar_unit(to);
     return Typed{{span, {to, range, unit}, ir::Cast{to, std::move(x->expr)}}, nullptr};
 }
 

@@ -67,6 +67,9 @@ private:
     void declare(const AstPolicy& policy);
     void declare_symbol(const AstName& name, SymbolKind kind, uint32_t index, bool valid = true);
     void lower_attach(const AstAttach& attach);
+    void lower_base(const AstBase& base);
+    void check_control_name(const AstName& name);
+    const char* state_scope() const { return domain_->name == "tcp" ? "sock" : "task"; }
     void lower_mode(const AstMode& mode);
     void lower_state(const AstState& state);
     std::optional<decltype(ir::State::kind)> state_kind(const AstType& type);
@@ -123,6 +126,7 @@ private:
     void statement(const AstStmt& stmt, ir::Block& out);
     void local_statement(const AstLocal& local, Span span, ir::Block& out);
     void assignment(const AstAssign& assign, Span span, ir::Block& out);
+    void assign_sink(const SinkProfile& sink, const AstAssign& assign, Span span, ir::Block& out);
     void assign_ring(uint32_t to, const AstExpr& value, Span span, ir::Block& out);
     void push_statement(const AstPush& push, Span span, ir::Block& out);
     void if_statement(const AstIf& stmt, Span span, ir::Block& out);
@@ -168,6 +172,12 @@ private:
     void lower_limit(const AstLimit& limit);
     void limit_bound(const AstLimitBound& bound, Span span);
     void limit_on(const AstLimitOn& on, Span span);
+    void limit_pages(const AstLimitBound& bound, Span span);
+    void limit_cost(const AstLimitBound& bound, Span span);
+    void limit_change(const AstLimitBound& bound, Span span);
+    void limit_range(const AstLimitRange& range, Span span);
+    template <class T>
+    bool limit_once(const std::optional<T>& slot, Span span, const std::string& what);
 
     // ---- check.cpp: what needs the whole policy
     void check_calls();

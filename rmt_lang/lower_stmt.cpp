@@ -40,7 +40,7 @@ void Lowerer::statement(const AstStmt& stmt, ir::Block& out) {
     if (const auto* s = std::get_if<AstCollect>(&stmt.node)) return collect_statement(*s, span, out);
     if (const auto* s = std::get_if<AstApply>(&stmt.node)) {
         if (!scope_->handler) {
-            error("E0211", span, "'apply' stands in a handler, not in an action", "", "actions are what tables choose; apply tables in `on mm.fault`");
+            error("E0211", span, "'apply' stands in a handler, not in an action", "", fmt::format("actions are what tables choose; apply tables in `on {}`", domain_->events.front().name));
             return;
         }
         if (const Symbol* t = find_symbol(s->table.text, SymbolKind::Table, s->table.span, "a table"))
@@ -93,13 +93,14 @@ void Lowerer::local_statement(const AstLocal& local, Span span, ir::Block& out) 
     if (annotated) {
         type.scalar = *annotated;
         type.range = ir::scalar_interval(*annotated);
-        type.unit = *annotated == Scalar::Page ? Unit::Page : *annotated == Scalar::Ns ? Unit::Ns : value->expr.type.unit;
+        type.unit = ir::scalar_unit(*annotated) != Unit::None ? ir::scalar_unit(*annotated) : value->expr.type.unit;
     } else if (type.scalar != Scalar::Bool) {
         type.scalar = Scalar::I64;
         if (local.is_mutable) {
-            // A page or a time that is assigned again stays one: the store saturates to its range.
+            // A page, a time or a rate that is assigned again stays one: the store saturates to its range.
             if (type.unit == Unit::Page) type.scalar = Scalar::Page;
             if (type.unit == Unit::Ns) type.scalar = Scalar::Ns;
+            if (type.unit == Unit::Rate) type.scalar = Scalar::Rate;
             type.range = ir::scalar_interval(type.scalar);
         }
     } else {
@@ -134,6 +135,7 @@ void Lowerer::assignment(const AstAssign& assign, Span span, ir::Block& out) {
         out.push_back({span, ir::AssignLocal{index, std::move(value->expr)}});
         return;
     }
+    if (const SinkProfile* sink = find_sink(*domain_, name); sink && sink->assigned) return assign_sink(*sink, assign, span, out);
     const bool param = scope_->action && std::any_of(scope_->action->params.begin(), scope_->action->params.end(),
                                                      [&](const ir::Param& p) { return p.name == name; });
     const bool field = find_field(*domain_, name) != nullptr;
@@ -148,11 +150,13 @@ void Lowerer::assignment(const AstAssign& assign, Span span, ir::Block& out) {
         std::vector<std::string> known;
         for (const auto& [n, symbol] : symbols_)
             if (symbol.kind == SymbolKind::State) known.push_back(n);
+        for (const SinkProfile& sink : domain_->sinks)
+            if (sink.assigned) known.push_back(sink.name);
         const std::string near = closest(name, known);
         error("E0205", assign.target.span, fmt::format("'{}' is not a state variable or a `var`", name),
               !near.empty() ? fmt::format("did you mean '{}'?", near)
               : !elsewhere.empty() ? fmt::format("it is a sink of domain {}", elsewhere[0]) : "",
-              "declare it in `state per task { ... }`, or with `var` before");
+              fmt::format("declare it in `state per {} {{ ... }}`, or with `var` before", state_scope()));
         return;
     }
     const Symbol* symbol = find_symbol(name, SymbolKind::State, assign.target.span, "a state variable");
@@ -166,6 +170,27 @@ void Lowerer::assignment(const AstAssign& assign, Span span, ir::Block& out) {
     auto value = expr(assign.value);
     if (!value || !storable(*value, scalar, fmt::format("'{}'", name))) return;
     out.push_back({span, ir::AssignState{symbol->index, std::move(value->expr)}});
+}
+
+// The window is an amount of segments, written as a plain number; what is always outside of the policy's limit is a mistake.
+void Lowerer::assign_sink(const SinkProfile& sink, const AstAssign& assign, Span span, ir::Block& out) {
+    auto value = expr(assign.value);
+    if (!value) return;
+    const ir::Type& type = value->expr.type;
+    const bool window = *sink.assigned != ir::Sink::Pacing;
+    if (type.scalar == Scalar::Bool || (window ? type.unit != Unit::None && type.unit != Unit::Segments : type.unit != Unit::Rate)) {
+        error("E0304", value->expr.span, fmt::format("{} is {}, '{}' is {}", sink.name, window ? "an amount of segments" : "a rate", text(value->expr.span), describe(type)), "",
+              window ? "write a number of segments: bytes / tcp.mss, or tcp.bdp for a path's content" : "write a rate with its unit, for example 10mbit");
+        return;
+    }
+    const Interval may = sink_limit(out_.limits, *sink.assigned);
+    if (type.range.hi < may.lo || type.range.lo > may.hi) {
+        error("E0320", value->expr.span, fmt::format("'{}' is {}, {} is within {}..{}", text(value->expr.span),
+              type.range.lo == type.range.hi ? std::to_string(type.range.lo) : fmt::format("{}..{}", type.range.lo, type.range.hi), sink.name, may.lo, may.hi), "",
+              fmt::format("the limit would replace it every time; change it, or write another `{} in LO..HI` into the limits", window ? "cwnd" : "pacing"));
+        return;
+    }
+    out.push_back({span, ir::SetSink{*sink.assigned, std::move(value->expr)}});
 }
 
 void Lowerer::assign_ring(uint32_t to, const AstExpr& value, Span span, ir::Block& out) {
@@ -305,17 +330,17 @@ void Lowerer::match_statement(const AstMatch& match, Span span, ir::Block& out) 
 
 void Lowerer::call_statement(const AstCall& call, Span span, ir::Block& out) {
     const std::string& name = call.callee.text;
-    if (name == "prefetch") return prefetch_statement(call, span, out);
+    if (name == "prefetch" && domain_->name == "mm") return prefetch_statement(call, span, out);
     if (name == "infer" || name == "min" || name == "max" || name == "abs") {
         error("E0207", span, fmt::format("the value of '{}' is not used", name), "", fmt::format("write `let x = {}(...);`", name));
         return;
     }
-    if (name == "dispatch") {
-        error("E0205", call.callee.span, fmt::format("domain '{}' has no sink 'dispatch'", domain_->name), "available in: sched",
+    if (name == "dispatch" || name == "prefetch") {
+        error("E0205", call.callee.span, fmt::format("domain '{}' has no sink '{}'", domain_->name, name), name == "dispatch" ? "available in: sched" : "available in: mm",
               fmt::format("`rmt-load explain fields {}` lists the sinks", domain_->name));
         return;
     }
-    if (symbols_.find(name) == symbols_.end() && !closest(name, {"prefetch"}).empty()) {
+    if (domain_->name == "mm" && symbols_.find(name) == symbols_.end() && !closest(name, {"prefetch"}).empty()) {
         error("E0205", call.callee.span, fmt::format("there is no action '{}'", name), "did you mean 'prefetch'?");
         return;
     }
@@ -381,7 +406,7 @@ std::optional<ir::CollectItem> Lowerer::collect_item(const AstExpr& item) {
     const std::string name = text(item.span);
     if (const auto* ref = std::get_if<AstRef>(&item.node)) {
         const FieldProfile* field = find_field(*domain_, ref->name);
-        if (field && field->field.kind == ir::FieldKind::Text && !find_local(ref->name))
+        if (field && ir::is_words(field->field.kind) && !find_local(ref->name))
             return ir::CollectItem{name, item.span, ir::CollectItem::Text{use_field(*field)}};
         const auto it = symbols_.find(ref->name);
         if (it != symbols_.end() && it->second.kind == SymbolKind::State && it->second.valid && !find_local(ref->name) &&
@@ -398,7 +423,7 @@ std::optional<ir::CollectItem> Lowerer::collect_item(const AstExpr& item) {
 
 void Lowerer::collect_statement(const AstCollect& ast, Span span, ir::Block& out) {
     if (!scope_->handler) {
-        error("E0211", span, "'collect' stands in a handler, not in an action", "", "move it to `on mm.fault`");
+        error("E0211", span, "'collect' stands in a handler, not in an action", "", fmt::format("move it to `on {}`", domain_->events.front().name));
         return;
     }
     if (collect_span_) {

@@ -19,15 +19,16 @@ constexpr int64_t kMaxEntries = 1024;  // the lookup looks at each: its cost gro
 constexpr uint32_t kMinSize = 16;
 constexpr size_t kMaxKeys = 8;
 
-enum class KeyKind { Number, Named, Text };
+enum class KeyKind { Number, Named, Text, Address };
 
 KeyKind kind_of(const ir::Key& key) {
-    if (std::holds_alternative<uint32_t>(key.source)) return KeyKind::Text;
+    if (std::holds_alternative<uint32_t>(key.source)) return key.match == MatchKind::Lpm ? KeyKind::Address : KeyKind::Text;
     return key.values.empty() ? KeyKind::Number : KeyKind::Named;
 }
 
 std::string key_type(const ir::Key& key) {
     if (kind_of(key) == KeyKind::Text) return "str";
+    if (kind_of(key) == KeyKind::Address) return "address";
     const ir::Expr& e = std::get<ir::Expr>(key.source);
     if (e.type.scalar == Scalar::Bool) return "bool";
     return key.values.empty() ? ir::scalar_name(e.type.scalar) : "enum";
@@ -43,8 +44,9 @@ std::optional<ir::Key> Lowerer::lower_key(const AstKey& ast) {
     key.span = ast.subject.span;
     const auto* ref = std::get_if<AstRef>(&ast.subject.node);
     const FieldProfile* field = ref ? find_field(*domain_, ref->name) : nullptr;
-    if (field && field->field.kind == ir::FieldKind::Text) {
+    if (field && ir::is_words(field->field.kind)) {
         key.source = use_field(*field);
+        if (field->field.kind == ir::FieldKind::Address) key.match = MatchKind::Lpm;
     } else {
         if (!ref && !std::holds_alternative<AstIndex>(ast.subject.node)) {
             error("E0314", ast.subject.span, "a key is a field, a state variable or an element of a ring");
@@ -66,20 +68,20 @@ std::optional<ir::Key> Lowerer::lower_key(const AstKey& ast) {
     if (std::find(kKnown.begin(), kKnown.end(), match) == kKnown.end()) {
         const std::string near = closest(match, kKnown);
         error("E0313", ast.match.span, fmt::format("'{}' is not a match kind", match), near.empty() ? "" : fmt::format("did you mean '{}'?", near),
-              "exact, range (numbers), prefix (strings)");
+              "exact, range (numbers), prefix (strings), lpm (addresses)");
         return std::nullopt;
     }
-    const char* possible = kind == KeyKind::Text ? "exact, prefix" : kind == KeyKind::Named ? "exact" : "exact, range";
-    if (match == "lpm" || match == "ternary" || (match == "glob" && kind == KeyKind::Text)) {
+    const char* possible = kind == KeyKind::Address ? "lpm" : kind == KeyKind::Text ? "exact, prefix" : kind == KeyKind::Named ? "exact" : "exact, range";
+    if ((match == "lpm" && kind == KeyKind::Number) || match == "ternary" || (match == "glob" && kind == KeyKind::Text)) {
         unsupported(ast.match.span, fmt::format("the match kind '{}'", match), fmt::format("for '{}' use one of: {}", key.name, possible));
         return std::nullopt;
     }
     if (std::string(possible).find(match) == std::string::npos) {
-        error("E0303", ast.subject.span, fmt::format("'{}' is {}{}, which cannot be matched by '{}'", key.name, kind == KeyKind::Named && key_type(key) == "enum" ? "an " : "", key_type(key), match),
+        error("E0303", ast.subject.span, fmt::format("'{}' is {}{}, which cannot be matched by '{}'", key.name, (kind == KeyKind::Named && key_type(key) == "enum") || kind == KeyKind::Address ? "an " : "", key_type(key), match),
               fmt::format("one of: {}", possible));
         return std::nullopt;
     }
-    key.match = match == "exact" ? MatchKind::Exact : match == "range" ? MatchKind::Range : MatchKind::Prefix;
+    if (kind != KeyKind::Address) key.match = match == "exact" ? MatchKind::Exact : match == "range" ? MatchKind::Range : MatchKind::Prefix;
     return key;
 }
 

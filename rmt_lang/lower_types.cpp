@@ -57,15 +57,15 @@ Interval bits(BinaryOp op, Interval a, Interval b) {
     return {};
 }
 
-bool soft(Unit unit) { return unit == Unit::None || unit == Unit::Pages || unit == Unit::Percent; }
+bool soft(Unit unit) { return unit == Unit::None || unit == Unit::Pages || unit == Unit::Percent || unit == Unit::Segments; }
 
 bool is_zero(const ir::Expr& e) {
     const auto* c = std::get_if<ir::Const>(&e.node);
     return c && c->value == 0 && e.type.unit == Unit::None;
 }
 
-// Units that can be added, compared, stored in each other. A plain number goes with an amount of pages and with percent;
-// a time or a page number only with its own kind. Zero has any unit.
+// Units that can be added, compared, stored in each other. A plain number goes with an amount of pages or segments and with
+// percent; a time, a rate or a page number only with its own kind. Zero has any unit.
 std::optional<Unit> common_unit(const ir::Expr& a, const ir::Expr& b) {
     const Unit x = a.type.unit, y = b.type.unit;
     if (x == y) return x;
@@ -143,6 +143,7 @@ std::optional<Unit> Lowerer::result_unit(BinaryOp op, const ir::Expr& left, cons
                        : op == BinaryOp::Div || op == BinaryOp::Mod ? "divided" : "compared";
     std::string help = "give both the same unit";
     if (x == Unit::Ns || y == Unit::Ns) help = "write times with their unit (500ns, 2us, 3ms, 1s); u64(x) drops a unit";
+    if (x == Unit::Rate || y == Unit::Rate) help = "write rates with their unit (500kbit, 10mbit, 1gbit); u64(x) drops a unit, of bytes per second";
     if (x == Unit::Page || y == Unit::Page) help = "a page number and a distance give a page number, two page numbers give a distance by '-'";
     error("E0304", join(left.span, right.span), fmt::format("{} and {} cannot be {}", describe(left.type), describe(right.type), verb),
           fmt::format("'{}' is {}, '{}' is {}", text(left.span), describe(left.type), text(right.span), describe(right.type)), help);
@@ -200,14 +201,16 @@ bool Lowerer::storable(const Typed& value, Scalar scalar, const std::string& tar
               is_bool(e) ? "use `if` to turn a bool into a number" : "write a comparison, for example x != 0");
         return false;
     }
-    const Unit unit = scalar == Scalar::Page ? Unit::Page : scalar == Scalar::Ns ? Unit::Ns : Unit::None;
+    const Unit unit = ir::scalar_unit(scalar);
     const bool fits = e.type.unit == unit || is_zero(e) || (unit == Unit::None && soft(e.type.unit));
     if (!fits) {
         std::string help = "the unit belongs to the type";
         if (unit == Unit::Ns) help = "write a time with its unit, for example 5us";
+        if (unit == Unit::Rate) help = "write a rate with its unit, for example 10mbit";
         if (unit == Unit::Page) help = "a page number comes from fault.page, or from another page and a distance; page(x) makes one";
         if (e.type.unit == Unit::Page) help = "declare it as page, or store a distance: the difference of two pages";
         if (e.type.unit == Unit::Ns) help = "declare it as ns; u64(x) drops the unit";
+        if (e.type.unit == Unit::Rate) help = "declare it as rate; u64(x) drops the unit";
         error("E0304", e.span, fmt::format("{} is {}, '{}' is {}", target, ir::scalar_name(scalar), text(e.span), describe(e.type)), "", help);
         return false;
     }

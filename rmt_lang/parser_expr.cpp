@@ -29,7 +29,8 @@ constexpr int kAdditive = 9;
 // `32 pages`: a unit may stand behind a space.
 WrittenUnit unit_word(const Token& t) {
     if (t.kind != Tok::Name || t.line_start) return WrittenUnit::None;
-    for (const WrittenUnit u : {WrittenUnit::Ns, WrittenUnit::Us, WrittenUnit::Ms, WrittenUnit::S, WrittenUnit::Pages, WrittenUnit::KiB, WrittenUnit::MiB})
+    for (const WrittenUnit u : {WrittenUnit::Ns, WrittenUnit::Us, WrittenUnit::Ms, WrittenUnit::S, WrittenUnit::Pages, WrittenUnit::KiB, WrittenUnit::MiB,
+                                WrittenUnit::Kbit, WrittenUnit::Mbit, WrittenUnit::Gbit})
         if (t.text == unit_name(u)) return u;
     return WrittenUnit::None;
 }

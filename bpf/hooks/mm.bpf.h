@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Domain mm, first half: the event that a policy sees, its fields, and the sink `prefetch`. Included by generated code
- * after struct rmt_task_state; the programs follow in mm_programs.bpf.h, after the policy's handlers. */
+ * after struct rmt_policy_state; the programs follow in mm_programs.bpf.h, after the policy's handlers. */
 #ifndef RMT_MM_BPF_H
 #define RMT_MM_BPF_H
 
+#define RMT_HAS_AGENT
 #include "rmt/guard.bpf.h"
 
 /* Where the current fault of a task stands. */
@@ -35,7 +36,7 @@ struct rmt_task {
 	__u32 passed_n;     /* touches in `passed` */
 	__u32 pad2;
 	struct rmt_passed passed;
-	struct rmt_task_state state;
+	struct rmt_policy_state state;
 };
 
 struct {
@@ -300,48 +301,11 @@ static __noinline int rmt_note_passed(struct rmt_event *ev)
 	return 0;
 }
 
-/* ---- observations --------------------------------------------------------------------------------------------------- */
-
-#ifdef RMT_HAS_COLLECT
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 22);
-} rmt_collect SEC(".maps");
-
-static __always_inline void rmt_collect_out(struct rmt_event *ev, void *record, __u64 size)
+static __always_inline __u64 rmt_event_cgroup(struct rmt_event *ev)
 {
-	if (bpf_ringbuf_output(&rmt_collect, record, size, BPF_RB_NO_WAKEUP))
-		rmt_add(ev->cg, RMT_STAT_COLLECT_FULL, 1);
+	return ev->task->cgroup;
 }
-#endif
 
-#ifdef RMT_HAS_TRAIN
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 22);
-} rmt_train SEC(".maps");
-
-/* One training sample: the model's inputs as they stood when the event came, and what then happened. */
-static __noinline int rmt_train_out(struct rmt_event *ev, __u32 model, const __s32 *input, __u32 n, __s32 label)
-{
-	struct rmt_ctl *ctl = rmt_get_ctl();
-	struct rmt_sample s = {};
-	int i;
-
-	if (!ctl || !ctl->train || !input)
-		return 0;
-	s.ts = ev->now;
-	s.cgroup = ev->task->cgroup;
-	s.model = model;
-	s.n = n;
-	s.label = label;
-#pragma clang loop unroll(full)
-	for (i = 0; i < RMT_MAX_INPUTS; i++)
-		s.input[i] = input[i];
-	if (bpf_ringbuf_output(&rmt_train, &s, sizeof(s), BPF_RB_NO_WAKEUP))
-		rmt_add(ev->cg, RMT_STAT_COLLECT_FULL, 1);
-	return 0;
-}
-#endif
+#include "rmt/observe.bpf.h"
 
 #endif

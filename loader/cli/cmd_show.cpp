@@ -173,7 +173,7 @@ int cmd_show(const Output& out, const std::string& policy) {
     text += fmt::format("  limit  {} pages per event, {} pages per {}, cost {}\n", m.limits.prefetch_per_event, m.limits.prefetch_rate,
                         format_ns(static_cast<double>(m.limits.prefetch_window_ns)), format_ns(static_cast<double>(m.limits.cost_ns)));
     if (m.limits.breach)
-        text += fmt::format("  breach {} < {} % over {} => shadow for {}\n", m.limits.breach->measure, m.limits.breach->below_percent,
+        text += fmt::format("  breach {} < {} % over {} => shadow for {}\n", m.limits.breach->measure, m.limits.breach->percent,
                             format_ns(static_cast<double>(m.limits.breach->window_ns)),
                             m.limits.breach->hold_ns ? format_ns(static_cast<double>(m.limits.breach->hold_ns)) : "good");
     for (const ManifestField& field : m.state)

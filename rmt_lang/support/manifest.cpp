@@ -16,7 +16,8 @@ namespace {
 
 using Names = std::vector<std::pair<std::string, int64_t>>;
 
-const std::vector<std::string> kMatchKinds = {"exact", "range", "prefix"};
+const std::vector<std::string> kMatchKinds = {"exact", "range", "prefix", "lpm"};
+const std::vector<std::string> kBases = {"", "reno", "cubic", "bbr"};
 const std::vector<std::string> kOnlineKinds = {"linear", "mlp"};
 const std::vector<std::string> kEngineKinds = {"tree", "forest", "oblivious", "net"};
 
@@ -29,22 +30,35 @@ Json write_names(const Names& names) {
 }
 
 Json write_limits(const ManifestLimits& l) {
-    Json j = {{"prefetch_per_event", l.prefetch_per_event},
-              {"prefetch_rate", l.prefetch_rate},
-              {"prefetch_window_ns", l.prefetch_window_ns},
-              {"cost_ns", l.cost_ns}};
+    Json j = {{"cost_ns", l.cost_ns}};
+    if (l.prefetch_per_event) {
+        j["prefetch_per_event"] = l.prefetch_per_event;
+        j["prefetch_rate"] = l.prefetch_rate;
+        j["prefetch_window_ns"] = l.prefetch_window_ns;
+    }
     if (l.breach)
         j["breach"] = {{"measure", l.breach->measure},
-                       {"below_percent", l.breach->below_percent},
+                       {"percent", l.breach->percent},
                        {"window_ns", l.breach->window_ns},
                        {"hold_ns", l.breach->hold_ns}};
     j["lines"] = {{"per_event", l.line_per_event}, {"rate", l.line_rate}, {"cost", l.line_cost}};
     return j;
 }
 
+Json write_tcp(const ManifestTcp& t) {
+    return {{"base", t.base},
+            {"cwnd_min", t.cwnd_min},
+            {"cwnd_max", t.cwnd_max},
+            {"pacing_min", t.pacing_min},
+            {"pacing_max", t.pacing_max},
+            {"change", t.change},
+            {"lines", {{"cwnd", t.line_cwnd}, {"pacing", t.line_pacing}, {"change", t.line_change}}}};
+}
+
 Json write_match(const KeyMatch& m) {
     if (const auto* range = std::get_if<KeyRange>(&m)) return Json{{"lo", range->lo}, {"hi", range->hi}};
     if (const auto* text = std::get_if<KeyText>(&m)) return Json{{"text", text->text}, {"prefix", text->prefix}};
+    if (const auto* prefix = std::get_if<KeyPrefix>(&m)) return Json{{"address", format_prefix(*prefix)}};
     return "*";
 }
 
@@ -63,7 +77,7 @@ Json write_entry(const Manifest& m, const ManifestEntry& e) {
 
 Json write_key(const ManifestKey& k) {
     Json j = {{"name", k.name}, {"match", kMatchKinds.at(static_cast<size_t>(k.match))}, {"type", k.type}};
-    if (k.type != "str") {
+    if (k.type != "str" && k.type != "address") {
         j["min"] = k.min;
         j["max"] = k.max;
     }
@@ -132,17 +146,36 @@ Json write_fields(const std::vector<ManifestField>& fields) {
 
 Names read_names(JsonReader& r, const char* key) { return r.has(key) ? r.named_integers(key) : Names{}; }
 
-ManifestLimits read_limits(JsonReader r) {
+ManifestTcp read_tcp(JsonReader r) {
+    ManifestTcp t;
+    t.base = r.one_of("base", kBases);
+    t.cwnd_min = r.natural32("cwnd_min", 1);
+    t.cwnd_max = r.natural32("cwnd_max", t.cwnd_min);
+    t.pacing_min = r.natural("pacing_min", 1);
+    t.pacing_max = r.natural("pacing_max", t.pacing_min);
+    t.change = r.natural32("change");
+    JsonReader lines = r.object("lines");
+    t.line_cwnd = lines.natural32("cwnd");
+    t.line_pacing = lines.natural32("pacing");
+    t.line_change = lines.natural32("change");
+    lines.finish();
+    r.finish();
+    return t;
+}
+
+ManifestLimits read_limits(JsonReader r, const std::string& domain) {
     ManifestLimits l;
-    l.prefetch_per_event = r.natural32("prefetch_per_event", 1, RMT_MAX_PAGES);
-    l.prefetch_rate = r.natural("prefetch_rate", 1);
-    l.prefetch_window_ns = r.natural("prefetch_window_ns", 1);
+    if (domain == "mm") {
+        l.prefetch_per_event = r.natural32("prefetch_per_event", 1, RMT_MAX_PAGES);
+        l.prefetch_rate = r.natural("prefetch_rate", 1);
+        l.prefetch_window_ns = r.natural("prefetch_window_ns", 1);
+    }
     l.cost_ns = r.natural("cost_ns");
     if (r.has("breach")) {
         JsonReader b = r.object("breach");
         l.breach.emplace();
-        l.breach->measure = b.one_of("measure", {"accuracy"});
-        l.breach->below_percent = b.natural32("below_percent", 0, 100);
+        l.breach->measure = b.one_of("measure", {domain == "tcp" ? "retrans" : "accuracy"});
+        l.breach->percent = b.natural32("percent", 0, 100);
         l.breach->window_ns = b.natural("window_ns", 1);
         l.breach->hold_ns = b.natural("hold_ns");
         b.finish();
@@ -185,7 +218,7 @@ ManifestKey read_key(JsonReader& r) {
     const std::string match = r.one_of("match", kMatchKinds);
     k.match = static_cast<MatchKind>(std::find(kMatchKinds.begin(), kMatchKinds.end(), match) - kMatchKinds.begin());
     k.type = r.text("type");
-    if (k.type != "str") {
+    if (k.type != "str" && k.type != "address") {
         k.min = r.integer("min");
         k.max = r.integer("max", k.min);
     }
@@ -203,6 +236,10 @@ KeyMatch read_match(const Json& v, const std::string& path, std::optional<std::s
         t.text = r.text("text");
         t.prefix = r.truth("prefix");
         match = t;
+    } else if (r.has("address")) {
+        auto prefix = parse_prefix(r.text("address"));
+        if (prefix) match = *prefix;
+        else r.fail_at("address", prefix.error().message);
     } else {
         KeyRange range;
         range.lo = r.integer("lo");
@@ -367,7 +404,7 @@ std::vector<ManifestField> read_fields(JsonReader& r, const char* key, uint32_t 
 
 uint32_t ManifestTable::entry_size() const {
     uint32_t size = sizeof(rmt_entry_tail) + 8 * args;
-    for (const ManifestKey& k : keys) size += k.type == "str" ? sizeof(rmt_text) : sizeof(rmt_range);
+    for (const ManifestKey& k : keys) size += k.type == "str" || k.type == "address" ? sizeof(rmt_text) : sizeof(rmt_range);
     return size;
 }
 
@@ -411,6 +448,7 @@ std::string to_json(const Manifest& m) {
     Json j = {{"rmt_manifest", 1},    {"policy", m.policy},   {"description", m.description}, {"domain", m.domain},
               {"mode", m.mode},       {"source", m.source},   {"attach", m.attach},           {"limits", write_limits(m.limits)},
               {"actions", actions},   {"tables", tables},     {"models", models}};
+    if (m.tcp) j["tcp"] = write_tcp(*m.tcp);
     if (m.collect)
         j["collect"] = {{"record_size", m.collect->record_size}, {"sample", m.collect->sample}, {"fields", write_fields(m.collect->fields)}};
     j["state"] = write_fields(m.state);
@@ -430,7 +468,8 @@ Result<Manifest> parse_manifest(const std::string& text) {
     m.mode = r.one_of("mode", {"off", "shadow", "enforce"});
     m.source = r.text("source");
     m.attach = r.texts("attach");
-    m.limits = read_limits(r.object("limits"));
+    m.limits = read_limits(r.object("limits"), m.domain);
+    if (m.domain == "tcp") m.tcp = read_tcp(r.object("tcp"));
     for (JsonReader& a : r.objects("actions")) m.actions.push_back(read_action(a));
     for (JsonReader& t : r.objects("tables")) m.tables.push_back(read_table(t, m, error));
     for (JsonReader& x : r.objects("models")) m.models.push_back(read_model(x));

@@ -3,6 +3,7 @@
 // JSON ("rmt_manifest": 1) beside the object, and pinned beside its maps. Plain data; numbers are exact integers.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,8 +20,8 @@ struct ManifestLimits {
     uint64_t prefetch_window_ns = 0;
     uint64_t cost_ns = 0;              // per event; 0: the profile's budget
     struct Breach {
-        std::string measure;           // "accuracy"
-        uint32_t below_percent = 0;
+        std::string measure;           // "accuracy" falls below, "retrans" rises above
+        uint32_t percent = 0;
         uint64_t window_ns = 0;
         uint64_t hold_ns = 0;          // 0: until a person changes the mode
         bool operator==(const Breach&) const = default;
@@ -28,6 +29,16 @@ struct ManifestLimits {
     std::optional<Breach> breach;
     uint32_t line_per_event = 0, line_rate = 0, line_cost = 0;  // places in the policy, 0: none
     bool operator==(const ManifestLimits&) const = default;
+};
+
+// Domain tcp: which of the kernel's algorithms runs below the policy, and what its writes are cut to.
+struct ManifestTcp {
+    std::string base;                  // "reno", "cubic", "bbr"; "": the policy owns the control
+    uint32_t cwnd_min = 0, cwnd_max = 0;      // segments, of ssthresh as well
+    uint64_t pacing_min = 0, pacing_max = 0;  // bytes per second
+    uint32_t change = 0;               // times, of the window in one round; 0: no limit
+    uint32_t line_cwnd = 0, line_pacing = 0, line_change = 0;
+    bool operator==(const ManifestTcp&) const = default;
 };
 
 struct ManifestParam {
@@ -43,12 +54,12 @@ struct ManifestAction {
     bool operator==(const ManifestAction&) const = default;
 };
 
-enum class MatchKind { Exact, Range, Prefix };
+enum class MatchKind { Exact, Range, Prefix, Lpm };
 
 struct ManifestKey {
     std::string name;                  // field or state, as written
     MatchKind match = MatchKind::Exact;
-    std::string type;                  // "u8", "i32", "page", "ns", "enum", "bool", "str"
+    std::string type;                  // "u8", "i32", "page", "ns", "rate", "enum", "bool", "str", "address"
     int64_t min = 0, max = 0;          // of a numeric key
     std::vector<std::pair<std::string, int64_t>> values;  // names of an enum or bool
     bool operator==(const ManifestKey&) const = default;
@@ -57,7 +68,16 @@ struct ManifestKey {
 struct KeyAny { bool operator==(const KeyAny&) const = default; };
 struct KeyRange { int64_t lo = 0, hi = 0; bool operator==(const KeyRange&) const = default; };  // inclusive
 struct KeyText { std::string text; bool prefix = false; bool operator==(const KeyText&) const = default; };
-using KeyMatch = std::variant<KeyAny, KeyRange, KeyText>;
+struct KeyPrefix {                     // of an address: the first `bits` of 128; IPv4 as ::ffff:a.b.c.d, so 96 + its own length
+    std::array<uint8_t, 16> address{};
+    uint32_t bits = 0;
+    bool operator==(const KeyPrefix&) const = default;
+};
+using KeyMatch = std::variant<KeyAny, KeyRange, KeyText, KeyPrefix>;
+
+// "10.0.0.0/8", "2001:db8::/32", "::1": without a length, the whole address. Errors: Input, also when bits are set behind the length.
+Result<KeyPrefix> parse_prefix(const std::string& text);
+std::string format_prefix(const KeyPrefix& prefix);
 
 struct ManifestEntry {
     std::vector<KeyMatch> keys;        // one for each key of the table
@@ -69,7 +89,7 @@ struct ManifestEntry {
 };
 
 // Bytes of an entry in the map (bpf/include/rmt/intf.h): one rmt_range (16) per numeric key or one rmt_text (32) per
-// string key, rmt_entry_tail (8), then 8 bytes for each of `args`, the largest number of parameters of its actions.
+// string or address key, rmt_entry_tail (8), then 8 bytes for each of `args`, the largest number of parameters of its actions.
 struct ManifestTable {
     std::string name;
     std::vector<ManifestKey> keys;
@@ -171,7 +191,8 @@ struct Manifest {
     std::string policy, description, domain, mode;  // mode: "off" | "shadow" | "enforce"
     std::string source;                // file name of the policy
     std::vector<std::string> attach;   // cgroup patterns
-    ManifestLimits limits;
+    ManifestLimits limits;             // those of prefetch.* are of domain mm, and 0 elsewhere
+    std::optional<ManifestTcp> tcp;    // of domain tcp
     std::vector<ManifestAction> actions;
     std::vector<ManifestTable> tables;
     std::vector<ManifestModel> models;

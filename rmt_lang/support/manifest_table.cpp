@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Table entries: as bytes of the map's value (bpf/include/rmt/intf.h), and as text.
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -64,6 +66,21 @@ Result<rmt_text> encode_text(const ManifestKey& key, const KeyMatch& match) {
     return out;
 }
 
+Result<rmt_text> encode_address(const ManifestKey& key, const KeyMatch& match) {
+    rmt_text out{};
+    if (std::holds_alternative<KeyAny>(match)) return out;
+    const auto* p = std::get_if<KeyPrefix>(&match);
+    if (!p) return refuse("key '" + key.name + "' is an address; expected one such as 10.0.0.0/8, or '*'");
+    if (p->bits > 128) return refuse("key '" + key.name + "': a prefix of " + std::to_string(p->bits) + " bits, an address has 128");
+    uint8_t mask[kTextBytes] = {};
+    for (uint32_t i = 0; i < p->bits; i++) mask[i / 8] |= static_cast<uint8_t>(0x80 >> i % 8);
+    for (size_t i = 0; i < kTextBytes; i++)
+        if (p->address[i] & ~mask[i]) return refuse("key '" + key.name + "': " + format_prefix(*p) + " has bits behind its length");
+    std::memcpy(out.value, p->address.data(), kTextBytes);
+    std::memcpy(out.mask, mask, kTextBytes);
+    return out;
+}
+
 Result<rmt_range> encode_range(const ManifestKey& key, const KeyMatch& match) {
     if (std::holds_alternative<KeyAny>(match)) return rmt_range{0, ~0ull};
     const auto* r = std::get_if<KeyRange>(&match);
@@ -102,6 +119,9 @@ Result<void> encode_entry(const Manifest& m, const ManifestTable& table, const M
         if (table.keys[i].type == "str") {
             RMT_TRY(const rmt_text text, encode_text(table.keys[i], e.keys[i]));
             out.add(text);
+        } else if (table.keys[i].type == "address") {
+            RMT_TRY(const rmt_text text, encode_address(table.keys[i], e.keys[i]));
+            out.add(text);
         } else {
             RMT_TRY(const rmt_range range, encode_range(table.keys[i], e.keys[i]));
             out.add(range);
@@ -125,20 +145,37 @@ Result<KeyMatch> decode_text(const rmt_text& t) {
     return KeyMatch{KeyText{std::string(value, strnlen(value, n)), n < kTextBytes}};
 }
 
+Result<KeyMatch> decode_address(const rmt_text& t) {
+    KeyPrefix p;
+    uint8_t mask[kTextBytes];
+    std::memcpy(p.address.data(), t.value, kTextBytes);
+    std::memcpy(mask, t.mask, kTextBytes);
+    while (p.bits < 128 && mask[p.bits / 8] & 0x80 >> p.bits % 8) p.bits++;
+    for (uint32_t i = p.bits; i < 128; i++)
+        if ((mask[i / 8] | p.address[i / 8]) & 0x80 >> i % 8) return refuse("an address key has a mask that is not of a prefix");
+    if (p.bits == 0) return KeyMatch{KeyAny{}};
+    return KeyMatch{p};
+}
+
 Result<ManifestEntry> decode_entry(const Manifest& m, const ManifestTable& table, Cursor in) {
     ManifestEntry e;
     for (const ManifestKey& k : table.keys) {
         if (k.type == "str") {
-            RMT_TRY(const KeyMatch match, decode_text(in.get<rmt_text>()));
-            e.keys.push_back(match);
+            RMT_TRY(KeyMatch match, decode_text(in.get<rmt_text>()));
+            e.keys.push_back(std::move(match));
+            continue;
+        }
+        if (k.type == "address") {
+            RMT_TRY(KeyMatch match, decode_address(in.get<rmt_text>()));
+            e.keys.push_back(std::move(match));
             continue;
         }
         const auto range = in.get<rmt_range>();
         if (range.lo > range.hi) return refuse("key '" + k.name + "' has an empty range");
         if (range.lo == 0 && range.hi == ~0ull)
-            e.keys.push_back(KeyAny{});
+            e.keys.emplace_back(KeyAny{});
         else
-            e.keys.push_back(KeyRange{unbiased(range.lo), unbiased(range.hi)});
+            e.keys.emplace_back(KeyRange{unbiased(range.lo), unbiased(range.hi)});
     }
     const auto tail = in.get<rmt_entry_tail>();
     if (tail.action >= m.actions.size()) return refuse("there is no action of number " + std::to_string(tail.action));
@@ -166,7 +203,15 @@ std::string format_ns(int64_t ns) {
     return std::to_string(ns) + "ns";
 }
 
-std::string format_number(const std::string& type, int64_t n) { return type == "ns" ? format_ns(n) : std::to_string(n); }
+// Bytes per second as bits per second: 1250000 -> `10mbit`.
+std::string format_rate(int64_t bytes) {
+    const std::pair<int64_t, const char*> units[] = {{125000000, "gbit"}, {125000, "mbit"}, {125, "kbit"}};
+    for (const auto& [size, name] : units)
+        if (bytes != 0 && bytes % size == 0) return std::to_string(bytes / size) + name;
+    return std::to_string(bytes);
+}
+
+std::string format_number(const std::string& type, int64_t n) { return type == "ns" ? format_ns(n) : type == "rate" ? format_rate(n) : std::to_string(n); }
 
 std::string format_range(const ManifestKey& key, const KeyRange& r) {
     if (r.lo == r.hi) {
@@ -180,10 +225,48 @@ std::string format_range(const ManifestKey& key, const KeyRange& r) {
 std::string format_key(const ManifestKey& key, const KeyMatch& match) {
     if (const auto* r = std::get_if<KeyRange>(&match)) return format_range(key, *r);
     if (const auto* t = std::get_if<KeyText>(&match)) return quoted(t->text);
+    if (const auto* p = std::get_if<KeyPrefix>(&match)) return format_prefix(*p);
     return "*";
 }
 
 }  // namespace
+
+Result<KeyPrefix> parse_prefix(const std::string& text) {
+    const size_t slash = text.find('/');
+    const std::string address = text.substr(0, slash);
+    KeyPrefix out;
+    uint32_t offset = 0;
+    if (in_addr v4{}; inet_pton(AF_INET, address.c_str(), &v4) == 1) {
+        out.address[10] = out.address[11] = 0xff;
+        std::memcpy(out.address.data() + 12, &v4, 4);
+        offset = 96;
+    } else if (inet_pton(AF_INET6, address.c_str(), out.address.data()) != 1) {
+        return refuse("'" + text + "' is not an address; expected one such as 10.0.0.0/8 or 2001:db8::/32");
+    }
+    const uint32_t most = 128 - offset;
+    uint32_t bits = most;
+    if (slash != std::string::npos) {
+        const std::string length = text.substr(slash + 1);
+        if (length.empty() || length.size() > 3 || length.find_first_not_of("0123456789") != std::string::npos || std::stoul(length) > most)
+            return refuse("'" + text + "': the length of a prefix of this address is 0.." + std::to_string(most));
+        bits = static_cast<uint32_t>(std::stoul(length));
+    }
+    // 0.0.0.0/0 is every IPv4 address, and not every address: the 96 bits before it stay.
+    out.bits = offset + bits;
+    KeyPrefix cut = out;
+    for (uint32_t i = out.bits; i < 128; i++) cut.address[i / 8] &= static_cast<uint8_t>(~(0x80 >> i % 8));
+    if (cut.address != out.address) return refuse("'" + text + "' has bits behind its length; the network is " + format_prefix(cut));
+    return out;
+}
+
+std::string format_prefix(const KeyPrefix& p) {
+    char text[INET6_ADDRSTRLEN] = "?";
+    static const uint8_t kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    const bool v4 = p.bits >= 96 && std::memcmp(p.address.data(), kMapped, 12) == 0;
+    inet_ntop(v4 ? AF_INET : AF_INET6, p.address.data() + (v4 ? 12 : 0), text, sizeof(text));
+    const uint32_t bits = v4 ? p.bits - 96 : p.bits, most = v4 ? 32 : 128;
+    return bits == most ? text : std::string(text) + "/" + std::to_string(bits);
+}
 
 Result<std::vector<uint8_t>> encode_table(const Manifest& manifest, const ManifestTable& table, const std::vector<ManifestEntry>& entries,
                                           uint32_t version) {

@@ -12,7 +12,7 @@
 #define RMT_USES_MEMCG_USAGE_PERCENT
 #include "rmt/common.bpf.h"
 
-struct rmt_task_state {
+struct rmt_policy_state {
 	struct { __s32 v[4]; } deltas;
 	__u64 head;
 	struct { __s32 v[4]; } ahead_deltas;
@@ -43,7 +43,7 @@ static __noinline __s64 rmt_infer_next_delta(struct rmt_event *ev, __s64 a, __s6
 	return rmt_clamp(out, -65536, 65536);
 }
 
-static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_task_state *st, __s64 depth)
+static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_policy_state *st, __s64 depth)
 {
 	int i;
 
@@ -72,7 +72,7 @@ static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_t
 	}
 }
 
-static __noinline int rmt_apply_by_pressure(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_apply_by_pressure(struct rmt_event *ev, struct rmt_policy_state *st)
 {
 	struct rmt_value_by_pressure *t = rmt_table_now(&rmt_table_by_pressure);
 	__u64 k0 = rmt_key(rmt_field_vma_kind(ev)), k1 = rmt_key(rmt_field_memcg_usage_percent(ev));
@@ -105,7 +105,7 @@ static __noinline int rmt_apply_by_pressure(struct rmt_event *ev, struct rmt_tas
 	return action;
 }
 
-static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_policy_state *st)
 {
 	__s32 f[16] = {st->deltas.v[0], st->deltas.v[1], st->deltas.v[2], st->deltas.v[3]};
 

@@ -190,4 +190,9 @@ static __always_inline __u64 rmt_sat_ns(__s64 x)
 	return rmt_sat_u64(x);
 }
 
+static __always_inline __u64 rmt_sat_rate(__s64 x)
+{
+	return rmt_sat_u64(x);
+}
+
 #endif

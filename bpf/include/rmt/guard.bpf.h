@@ -27,20 +27,32 @@ static __always_inline struct rmt_ctl *rmt_get_ctl(void)
 	return bpf_map_lookup_elem(&rmt_ctl, &zero);
 }
 
-static __always_inline void rmt_add(struct rmt_cgroup *cg, enum rmt_stat stat, __u64 n)
+static __always_inline void rmt_add(struct rmt_cgroup *cg, __u32 stat, __u64 n)
 {
 	__sync_fetch_and_add(&cg->stat[stat], n);
 }
 
-#ifdef RMT_BREACH_ACCURACY
-#define RMT_BREACH_MIN_READ 64 /* fewer pages read within the window say nothing */
+#if defined(RMT_BREACH_ACCURACY) || defined(RMT_BREACH_RETRANS)
+#define RMT_HAS_BREACH
+#define RMT_BREACH_MIN 64 /* fewer pages read, or segments, within the window say nothing */
 
-/* Closes the window when it is over and opens the breaker when accuracy (used / read) fell below the threshold. Two
+/* The measure's two counters, and what they must not become: accuracy = used / read, retrans = lost / (delivered + lost). */
+#ifdef RMT_BREACH_ACCURACY
+#define RMT_BREACH_PART(cg) ((cg)->stat[RMT_STAT_USED])
+#define RMT_BREACH_WHOLE(cg) ((cg)->stat[RMT_STAT_READ])
+#define RMT_BREACHED(part, whole) ((part) * 100 < (whole) * RMT_BREACH_ACCURACY)
+#else
+#define RMT_BREACH_PART(cg) ((cg)->stat[RMT_TCP_LOST])
+#define RMT_BREACH_WHOLE(cg) ((cg)->stat[RMT_TCP_DELIVERED] + (cg)->stat[RMT_TCP_LOST])
+#define RMT_BREACHED(part, whole) ((part) * 100 > (whole) * RMT_BREACH_RETRANS)
+#endif
+
+/* Closes the window when it is over and opens the breaker when the measure is on the wrong side of the threshold. Two
  * CPUs may both close a window: the rule is then applied twice to about the same figures, which is harmless. */
 static __always_inline bool rmt_breaker_open(struct rmt_cgroup *cg, __u64 now)
 {
 	struct rmt_breaker *b = &cg->breaker;
-	__u64 used, read;
+	__u64 part, whole;
 
 	if (b->open_until_ns) {
 		if (now < b->open_until_ns)
@@ -50,37 +62,41 @@ static __always_inline bool rmt_breaker_open(struct rmt_cgroup *cg, __u64 now)
 	}
 	if (b->window_start_ns && now - b->window_start_ns < RMT_BREACH_WINDOW_NS)
 		return false;
-	used = cg->stat[RMT_STAT_USED] - b->base_good;
-	read = cg->stat[RMT_STAT_READ] - b->base_all;
-	if (b->window_start_ns && read >= RMT_BREACH_MIN_READ && used * 100 < read * RMT_BREACH_ACCURACY) {
+	part = RMT_BREACH_PART(cg) - b->base_good;
+	whole = RMT_BREACH_WHOLE(cg) - b->base_all;
+	if (b->window_start_ns && whole >= RMT_BREACH_MIN && RMT_BREACHED(part, whole)) {
 		b->open_until_ns = RMT_BREACH_HOLD_NS ? now + RMT_BREACH_HOLD_NS : ~0ull;
 		rmt_add(cg, RMT_STAT_BREACH, 1);
 	}
 	b->window_start_ns = now;
-	b->base_good = cg->stat[RMT_STAT_USED];
-	b->base_all = cg->stat[RMT_STAT_READ];
+	b->base_good = RMT_BREACH_PART(cg);
+	b->base_all = RMT_BREACH_WHOLE(cg);
 	return b->open_until_ns != 0;
 }
 #endif
 
-/* The mode in force for this cgroup at this moment: what the person asked for, lowered by an open breaker or by an
- * agent that gives no sign of life (its ring would only fill). */
+/* The mode in force for this cgroup at this moment: what the person asked for, lowered by an open breaker or, where one
+ * acts (RMT_HAS_AGENT), by an agent that gives no sign of life: its ring would only fill. */
 static __noinline int rmt_mode_now(struct rmt_cgroup *cg)
 {
 	struct rmt_ctl *ctl = rmt_get_ctl();
+#if defined(RMT_HAS_BREACH) || defined(RMT_HAS_AGENT)
 	__u64 now = bpf_ktime_get_ns();
+#endif
 
 	if (!ctl || !cg)
 		return RMT_MODE_OFF;
 	if (ctl->mode != RMT_MODE_ENFORCE)
 		return ctl->mode;
-#ifdef RMT_BREACH_ACCURACY
+#ifdef RMT_HAS_BREACH
 	if (rmt_breaker_open(cg, now))
 		return RMT_MODE_SHADOW;
 #endif
+#ifdef RMT_HAS_AGENT
 	/* Signed: the agent may have written its beat after `now` was read. */
 	if ((__s64)(now - ctl->agent_beat) > (__s64)RMT_AGENT_DEAD_NS)
 		return RMT_MODE_SHADOW;
+#endif
 	return RMT_MODE_ENFORCE;
 }
 

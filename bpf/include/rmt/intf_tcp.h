@@ -56,6 +56,39 @@ struct rmt_refusal {
 };
 RMT_SIZE(struct rmt_refusal, 16);
 
+/* ---- what a policy sees of an event; in nanoseconds for it, in the kernel's microseconds here ----------------------- */
+
+struct rmt_tcp_fields {
+	__u64 now;              /* bpf_ktime, ns */
+	__u64 age_ns;
+	__u64 cgroup;           /* the socket's own */
+	__u64 rate, max_rate;   /* bytes per second */
+	__u64 dst[2];           /* address of the peer in network order; IPv4 as ::ffff:a.b.c.d */
+	__u32 srtt_us, rtt_us, min_rtt_us;
+	__s32 rtt_gradient;     /* 1/1000 of min_rtt */
+	__u32 bdp, inflight, delivered, lost, retrans, rounds; /* segments */
+	__u32 cwnd, ssthresh;   /* as the base left them */
+	__u16 loss_rate, ecn;   /* 1/1000 */
+	__u16 mss, dport, sport;
+	__u8 state;             /* 1 + TCP_CA_Open ... */
+	__u8 slow_start, app_limited;
+	__u8 pad[3];
+	__u64 pacing;           /* bytes per second, as the base left it */
+};
+RMT_SIZE(struct rmt_tcp_fields, 128);
+
+/* The program's twin for tests and timing: SEC("syscall") `rmt_twin`, the policy's code on an event made by hand. */
+struct rmt_tcp_twin {
+	__u32 event;            /* enum rmt_tcp_event */
+	__u32 reset;            /* 1: forget the state first */
+	struct rmt_tcp_fields in;
+	__u32 set;              /* out: enum rmt_tcp_sink, and what was wanted, before limits */
+	__u32 cwnd, ssthresh;
+	__u32 table, action, slot; /* out: last choice, ~0: none */
+	__u64 pacing;
+};
+RMT_SIZE(struct rmt_tcp_twin, 168);
+
 /* ---- one socket, for people: what the policy last saw and did. First member of the value of map rmt_socks ---------- */
 
 enum rmt_tcp_event {
@@ -93,7 +126,7 @@ struct rmt_tcp_view {
 	__u32 answer_error;  /* inferences answered by on_error */
 	__u32 pad;
 };
-RMT_SIZE(struct rmt_tcp_view, 128);
+RMT_SIZE(struct rmt_tcp_view, 120);
 
 /* What iterator rmt_dump writes, one for each socket under the policy. Addresses and ports in network order. */
 struct rmt_tcp_record {
@@ -104,7 +137,7 @@ struct rmt_tcp_record {
 	__u8 saddr[16], daddr[16]; /* IPv4: the first 4 */
 	struct rmt_tcp_view view;
 };
-RMT_SIZE(struct rmt_tcp_record, 176);
+RMT_SIZE(struct rmt_tcp_record, 168);
 
 /* What the iterators are told: map rmt_pass (ARRAY, 1 entry). */
 enum rmt_tcp_task {

@@ -44,7 +44,7 @@ struct rmt_collect_record {
 };
 RMT_SIZE(struct rmt_collect_record, 96);
 
-struct rmt_task_state {
+struct rmt_policy_state {
 #line 24 "constructs.rmt"
 	__u8 a;
 #line 51 "constructs.rmt.c"
@@ -84,14 +84,14 @@ struct rmt_task_state {
 	__s32 rmt_in_worth[16];
 	struct rmt_collect_record rmt_record;
 };
-RMT_SIZE(struct rmt_task_state, 536);
+RMT_SIZE(struct rmt_policy_state, 536);
 #include "hooks/mm.bpf.h"
 
 #line 36 "constructs.rmt"
 RMT_MODEL(delta, 0, 1, 8, 1024);
 
 #line 94 "constructs.rmt.c"
-static __noinline __s64 rmt_answer_delta(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline __s64 rmt_answer_delta(struct rmt_event *ev, struct rmt_policy_state *st)
 {
 	__s64 answer = 0;
 
@@ -102,7 +102,7 @@ static __noinline __s64 rmt_answer_delta(struct rmt_event *ev, struct rmt_task_s
 	return rmt_clamp(answer, -4096, 4096);
 }
 
-static __always_inline __s64 rmt_infer_delta(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
+static __always_inline __s64 rmt_infer_delta(struct rmt_event *ev, struct rmt_policy_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
 {
 	st->rmt_in_delta[0] = rmt_sat_i32(x0);
 	st->rmt_in_delta[1] = rmt_sat_i32(x1);
@@ -115,7 +115,7 @@ static __always_inline __s64 rmt_infer_delta(struct rmt_event *ev, struct rmt_ta
 RMT_MODEL(kind, 1, 1, 8, 1024);
 
 #line 118 "constructs.rmt.c"
-static __noinline __s64 rmt_answer_kind(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline __s64 rmt_answer_kind(struct rmt_event *ev, struct rmt_policy_state *st)
 {
 	__s64 answer = 0;
 
@@ -126,7 +126,7 @@ static __noinline __s64 rmt_answer_kind(struct rmt_event *ev, struct rmt_task_st
 	return rmt_clamp(answer, 0, 2);
 }
 
-static __always_inline __s64 rmt_infer_kind(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1, __s64 x2)
+static __always_inline __s64 rmt_infer_kind(struct rmt_event *ev, struct rmt_policy_state *st, __s64 x0, __s64 x1, __s64 x2)
 {
 	st->rmt_in_kind[0] = rmt_sat_i32(x0);
 	st->rmt_in_kind[1] = rmt_sat_i32(x1);
@@ -138,7 +138,7 @@ static __always_inline __s64 rmt_infer_kind(struct rmt_event *ev, struct rmt_tas
 RMT_MODEL(worth, 2, 1, 8, 1024);
 
 #line 141 "constructs.rmt.c"
-static __noinline __s64 rmt_answer_worth(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline __s64 rmt_answer_worth(struct rmt_event *ev, struct rmt_policy_state *st)
 {
 	__s64 answer = 0;
 
@@ -149,7 +149,7 @@ static __noinline __s64 rmt_answer_worth(struct rmt_event *ev, struct rmt_task_s
 	return rmt_clamp(answer, -32768, 32767);
 }
 
-static __always_inline __s64 rmt_infer_worth(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1)
+static __always_inline __s64 rmt_infer_worth(struct rmt_event *ev, struct rmt_policy_state *st, __s64 x0, __s64 x1)
 {
 	st->rmt_in_worth[0] = rmt_sat_i32(x0);
 	st->rmt_in_worth[1] = rmt_sat_i32(x1);
@@ -179,13 +179,13 @@ struct rmt_entry_names {
 RMT_TABLE(names, 16);
 
 #line 56 "constructs.rmt"
-static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_task_state *st)
+static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 184 "constructs.rmt.c"
 {
 }
 
 #line 57 "constructs.rmt"
-static __always_inline void rmt_action_numbers(struct rmt_event *ev, struct rmt_task_state *st, __s64 n, __s64 step, __s64 wait, __s64 on)
+static __always_inline void rmt_action_numbers(struct rmt_event *ev, struct rmt_policy_state *st, __s64 n, __s64 step, __s64 wait, __s64 on)
 #line 190 "constructs.rmt.c"
 {
 #line 58 "constructs.rmt"
@@ -215,7 +215,7 @@ static __always_inline void rmt_action_numbers(struct rmt_event *ev, struct rmt_
 }
 
 #line 68 "constructs.rmt"
-static __always_inline void rmt_action_walk(struct rmt_event *ev, struct rmt_task_state *st, __s64 depth)
+static __always_inline void rmt_action_walk(struct rmt_event *ev, struct rmt_policy_state *st, __s64 depth)
 #line 220 "constructs.rmt.c"
 {
 #line 69 "constructs.rmt"
@@ -244,7 +244,7 @@ static __always_inline void rmt_action_walk(struct rmt_event *ev, struct rmt_tas
 }
 
 #line 79 "constructs.rmt"
-static __always_inline void rmt_action_by_kind(struct rmt_event *ev, struct rmt_task_state *st, __s64 pages)
+static __always_inline void rmt_action_by_kind(struct rmt_event *ev, struct rmt_policy_state *st, __s64 pages)
 #line 249 "constructs.rmt.c"
 {
 #line 80 "constructs.rmt"
@@ -286,7 +286,7 @@ static __always_inline void rmt_action_by_kind(struct rmt_event *ev, struct rmt_
 }
 
 #line 95 "constructs.rmt"
-static __noinline int rmt_apply_choose(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_apply_choose(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 291 "constructs.rmt.c"
 {
 	struct rmt_value_choose *table = rmt_table_now(&rmt_table_choose);
@@ -350,7 +350,7 @@ static __noinline int rmt_apply_choose(struct rmt_event *ev, struct rmt_task_sta
 }
 
 #line 107 "constructs.rmt"
-static __noinline int rmt_apply_names(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_apply_names(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 355 "constructs.rmt.c"
 {
 	struct rmt_value_names *table = rmt_table_now(&rmt_table_names);
@@ -385,7 +385,7 @@ static __noinline int rmt_apply_names(struct rmt_event *ev, struct rmt_task_stat
 }
 
 #line 113 "constructs.rmt"
-static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 390 "constructs.rmt.c"
 {
 	int rmt_chosen_choose __attribute__((unused)) = -1;
@@ -452,7 +452,7 @@ static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *
 }
 
 #line 122 "constructs.rmt"
-static __noinline int rmt_on_outcome(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_on_outcome(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 457 "constructs.rmt.c"
 {
 #line 123 "constructs.rmt"

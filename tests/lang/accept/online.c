@@ -19,7 +19,7 @@ struct rmt_collect_record {
 };
 RMT_SIZE(struct rmt_collect_record, 24);
 
-struct rmt_task_state {
+struct rmt_policy_state {
 #line 17 "online.rmt"
 	struct { __s32 v[4]; } deltas;
 	struct { __s32 v[4]; } ahead;
@@ -36,14 +36,14 @@ struct rmt_task_state {
 	struct rmt_collect_record rmt_record;
 	__u8 rmt_gap1[4];
 };
-RMT_SIZE(struct rmt_task_state, 176);
+RMT_SIZE(struct rmt_policy_state, 176);
 #include "hooks/mm.bpf.h"
 
 #line 24 "online.rmt"
 RMT_ONLINE(next, linear, 32, 6, 4, 4, 4, 4, 4);
 
 #line 46 "online.rmt.c"
-static __noinline __s64 rmt_answer_next(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline __s64 rmt_answer_next(struct rmt_event *ev, struct rmt_policy_state *st)
 {
 	__s64 answer = rmt_predict_next(st->rmt_in_next);
 
@@ -54,7 +54,7 @@ static __noinline __s64 rmt_answer_next(struct rmt_event *ev, struct rmt_task_st
 	return rmt_clamp(answer, -4096, 4096);
 }
 
-static __always_inline __s64 rmt_infer_next(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
+static __always_inline __s64 rmt_infer_next(struct rmt_event *ev, struct rmt_policy_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
 {
 	st->rmt_in_next[0] = rmt_sat_i32(x0);
 	st->rmt_in_next[1] = rmt_sat_i32(x1);
@@ -67,7 +67,7 @@ static __always_inline __s64 rmt_infer_next(struct rmt_event *ev, struct rmt_tas
 RMT_ONLINE(curve, mlp, 16, 4, 3, 0, 10, -7);
 
 #line 70 "online.rmt.c"
-static __noinline __s64 rmt_answer_curve(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline __s64 rmt_answer_curve(struct rmt_event *ev, struct rmt_policy_state *st)
 {
 	__s64 answer = rmt_predict_curve(st->rmt_in_curve);
 
@@ -78,7 +78,7 @@ static __noinline __s64 rmt_answer_curve(struct rmt_event *ev, struct rmt_task_s
 	return rmt_clamp(answer, -64, 64);
 }
 
-static __always_inline __s64 rmt_infer_curve(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1, __s64 x2)
+static __always_inline __s64 rmt_infer_curve(struct rmt_event *ev, struct rmt_policy_state *st, __s64 x0, __s64 x1, __s64 x2)
 {
 	st->rmt_in_curve[0] = rmt_sat_i32(x0);
 	st->rmt_in_curve[1] = rmt_sat_i32(x1);
@@ -90,7 +90,7 @@ static __always_inline __s64 rmt_infer_curve(struct rmt_event *ev, struct rmt_ta
 RMT_ONLINE(late, linear, 64, 6, 1, 0);
 
 #line 93 "online.rmt.c"
-static __noinline __s64 rmt_answer_late(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline __s64 rmt_answer_late(struct rmt_event *ev, struct rmt_policy_state *st)
 {
 	__s64 answer = rmt_predict_late(st->rmt_in_late);
 
@@ -101,14 +101,14 @@ static __noinline __s64 rmt_answer_late(struct rmt_event *ev, struct rmt_task_st
 	return rmt_clamp(answer, -32768, 32767);
 }
 
-static __always_inline __s64 rmt_infer_late(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0)
+static __always_inline __s64 rmt_infer_late(struct rmt_event *ev, struct rmt_policy_state *st, __s64 x0)
 {
 	st->rmt_in_late[0] = rmt_sat_i32(x0);
 	return rmt_answer_late(ev, st);
 }
 
 #line 54 "online.rmt"
-static __always_inline void rmt_action_copy_and_ask(struct rmt_event *ev, struct rmt_task_state *st)
+static __always_inline void rmt_action_copy_and_ask(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 113 "online.rmt.c"
 {
 #line 55 "online.rmt"
@@ -130,7 +130,7 @@ static __always_inline void rmt_action_copy_and_ask(struct rmt_event *ev, struct
 }
 
 #line 43 "online.rmt"
-static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 135 "online.rmt.c"
 {
 #line 28 "online.rmt"
@@ -171,7 +171,7 @@ static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *
 }
 
 #line 50 "online.rmt"
-static __noinline int rmt_on_outcome(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_on_outcome(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 176 "online.rmt.c"
 {
 #line 40 "online.rmt"

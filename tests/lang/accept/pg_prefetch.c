@@ -25,21 +25,21 @@ struct rmt_collect_record {
 };
 RMT_SIZE(struct rmt_collect_record, 40);
 
-struct rmt_task_state {
+struct rmt_policy_state {
 #line 18 "pg_prefetch.rmt"
 	struct { __s32 v[4]; } deltas;
 #line 32 "pg_prefetch.rmt.c"
 	__s32 rmt_in_next_delta[16];
 	struct rmt_collect_record rmt_record;
 };
-RMT_SIZE(struct rmt_task_state, 120);
+RMT_SIZE(struct rmt_policy_state, 120);
 #include "hooks/mm.bpf.h"
 
 #line 20 "pg_prefetch.rmt"
 RMT_MODEL(next_delta, 0, 1, 8, 1024);
 
 #line 42 "pg_prefetch.rmt.c"
-static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, struct rmt_policy_state *st)
 {
 	__s64 answer = 0;
 
@@ -50,7 +50,7 @@ static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, struct rmt_t
 	return rmt_clamp(answer, 0, 3);
 }
 
-static __always_inline __s64 rmt_infer_next_delta(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
+static __always_inline __s64 rmt_infer_next_delta(struct rmt_event *ev, struct rmt_policy_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
 {
 	st->rmt_in_next_delta[0] = rmt_sat_i32(x0);
 	st->rmt_in_next_delta[1] = rmt_sat_i32(x1);
@@ -70,13 +70,13 @@ struct rmt_entry_choose {
 RMT_TABLE(choose, 256);
 
 #line 27 "pg_prefetch.rmt"
-static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_task_state *st)
+static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 75 "pg_prefetch.rmt.c"
 {
 }
 
 #line 28 "pg_prefetch.rmt"
-static __always_inline void rmt_action_stride(struct rmt_event *ev, struct rmt_task_state *st, __s64 pages, __s64 step)
+static __always_inline void rmt_action_stride(struct rmt_event *ev, struct rmt_policy_state *st, __s64 pages, __s64 step)
 #line 81 "pg_prefetch.rmt.c"
 {
 #line 28 "pg_prefetch.rmt"
@@ -85,7 +85,7 @@ static __always_inline void rmt_action_stride(struct rmt_event *ev, struct rmt_t
 }
 
 #line 29 "pg_prefetch.rmt"
-static __always_inline void rmt_action_ask(struct rmt_event *ev, struct rmt_task_state *st, __s64 pages)
+static __always_inline void rmt_action_ask(struct rmt_event *ev, struct rmt_policy_state *st, __s64 pages)
 #line 90 "pg_prefetch.rmt.c"
 {
 #line 30 "pg_prefetch.rmt"
@@ -107,7 +107,7 @@ static __always_inline void rmt_action_ask(struct rmt_event *ev, struct rmt_task
 }
 
 #line 38 "pg_prefetch.rmt"
-static __noinline int rmt_apply_choose(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_apply_choose(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 112 "pg_prefetch.rmt.c"
 {
 	struct rmt_value_choose *table = rmt_table_now(&rmt_table_choose);
@@ -155,7 +155,7 @@ static __noinline int rmt_apply_choose(struct rmt_event *ev, struct rmt_task_sta
 }
 
 #line 50 "pg_prefetch.rmt"
-static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 160 "pg_prefetch.rmt.c"
 {
 	int rmt_chosen_choose __attribute__((unused)) = -1;

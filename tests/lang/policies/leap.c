@@ -9,7 +9,7 @@
 #define RMT_USES_FAULT_DELTA
 #include "rmt/common.bpf.h"
 
-struct rmt_task_state {
+struct rmt_policy_state {
 #line 18 "leap.rmt"
 	struct { __u32 head; __s32 v[32]; } deltas;
 	__s32 trend;
@@ -21,7 +21,7 @@ struct rmt_task_state {
 #line 22 "leap.rmt.c"
 	struct { __s64 a1_found; } rmt_var;
 };
-RMT_SIZE(struct rmt_task_state, 152);
+RMT_SIZE(struct rmt_policy_state, 152);
 #include "hooks/mm.bpf.h"
 
 struct rmt_entry_by_kind {
@@ -33,13 +33,13 @@ struct rmt_entry_by_kind {
 RMT_TABLE(by_kind, 16);
 
 #line 27 "leap.rmt"
-static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_task_state *st)
+static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 38 "leap.rmt.c"
 {
 }
 
 #line 28 "leap.rmt"
-static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_task_state *st, __s64 most)
+static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_policy_state *st, __s64 most)
 #line 44 "leap.rmt.c"
 {
 #line 29 "leap.rmt"
@@ -176,7 +176,7 @@ static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_t
 }
 
 #line 69 "leap.rmt"
-static __noinline int rmt_apply_by_kind(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_apply_by_kind(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 181 "leap.rmt.c"
 {
 	struct rmt_value_by_kind *table = rmt_table_now(&rmt_table_by_kind);
@@ -212,7 +212,7 @@ static __noinline int rmt_apply_by_kind(struct rmt_event *ev, struct rmt_task_st
 }
 
 #line 76 "leap.rmt"
-static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 217 "leap.rmt.c"
 {
 	int rmt_chosen_by_kind __attribute__((unused)) = -1;

@@ -29,7 +29,7 @@ struct rmt_collect_record {
 };
 RMT_SIZE(struct rmt_collect_record, 48);
 
-struct rmt_task_state {
+struct rmt_policy_state {
 #line 18 "learned_prefetch.rmt"
 	struct { __s32 v[4]; } deltas;
 	__u64 head;
@@ -41,14 +41,14 @@ struct rmt_task_state {
 	__u8 rmt_gap1[4];
 	struct rmt_collect_record rmt_record;
 };
-RMT_SIZE(struct rmt_task_state, 160);
+RMT_SIZE(struct rmt_policy_state, 160);
 #include "hooks/mm.bpf.h"
 
 #line 24 "learned_prefetch.rmt"
 RMT_MODEL(next_delta, 0, 1, 8, 1024);
 
 #line 51 "learned_prefetch.rmt.c"
-static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, struct rmt_policy_state *st)
 {
 	__s64 answer = 0;
 
@@ -59,7 +59,7 @@ static __noinline __s64 rmt_answer_next_delta(struct rmt_event *ev, struct rmt_t
 	return rmt_clamp(answer, -65536, 65536);
 }
 
-static __always_inline __s64 rmt_infer_next_delta(struct rmt_event *ev, struct rmt_task_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
+static __always_inline __s64 rmt_infer_next_delta(struct rmt_event *ev, struct rmt_policy_state *st, __s64 x0, __s64 x1, __s64 x2, __s64 x3)
 {
 	st->rmt_in_next_delta[0] = rmt_sat_i32(x0);
 	st->rmt_in_next_delta[1] = rmt_sat_i32(x1);
@@ -78,13 +78,13 @@ struct rmt_entry_by_pressure {
 RMT_TABLE(by_pressure, 16);
 
 #line 31 "learned_prefetch.rmt"
-static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_task_state *st)
+static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 83 "learned_prefetch.rmt.c"
 {
 }
 
 #line 32 "learned_prefetch.rmt"
-static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_task_state *st, __s64 depth)
+static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_policy_state *st, __s64 depth)
 #line 89 "learned_prefetch.rmt.c"
 {
 #line 34 "learned_prefetch.rmt"
@@ -125,7 +125,7 @@ static __always_inline void rmt_action_follow(struct rmt_event *ev, struct rmt_t
 }
 
 #line 49 "learned_prefetch.rmt"
-static __noinline int rmt_apply_by_pressure(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_apply_by_pressure(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 130 "learned_prefetch.rmt.c"
 {
 	struct rmt_value_by_pressure *table = rmt_table_now(&rmt_table_by_pressure);
@@ -164,7 +164,7 @@ static __noinline int rmt_apply_by_pressure(struct rmt_event *ev, struct rmt_tas
 }
 
 #line 61 "learned_prefetch.rmt"
-static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 169 "learned_prefetch.rmt.c"
 {
 	int rmt_chosen_by_pressure __attribute__((unused)) = -1;

@@ -7,10 +7,10 @@
 #define RMT_USES_FAULT_PAGE
 #include "rmt/common.bpf.h"
 
-struct rmt_task_state {
+struct rmt_policy_state {
 	__u8 rmt_gap0;
 };
-RMT_SIZE(struct rmt_task_state, 1);
+RMT_SIZE(struct rmt_policy_state, 1);
 #include "hooks/mm.bpf.h"
 
 struct rmt_entry_by_kind {
@@ -22,13 +22,13 @@ struct rmt_entry_by_kind {
 RMT_TABLE(by_kind, 16);
 
 #line 16 "next_n.rmt"
-static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_task_state *st)
+static __always_inline void rmt_action_none(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 27 "next_n.rmt.c"
 {
 }
 
 #line 17 "next_n.rmt"
-static __always_inline void rmt_action_next(struct rmt_event *ev, struct rmt_task_state *st, __s64 n)
+static __always_inline void rmt_action_next(struct rmt_event *ev, struct rmt_policy_state *st, __s64 n)
 #line 33 "next_n.rmt.c"
 {
 #line 17 "next_n.rmt"
@@ -37,7 +37,7 @@ static __always_inline void rmt_action_next(struct rmt_event *ev, struct rmt_tas
 }
 
 #line 19 "next_n.rmt"
-static __noinline int rmt_apply_by_kind(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_apply_by_kind(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 42 "next_n.rmt.c"
 {
 	struct rmt_value_by_kind *table = rmt_table_now(&rmt_table_by_kind);
@@ -73,7 +73,7 @@ static __noinline int rmt_apply_by_kind(struct rmt_event *ev, struct rmt_task_st
 }
 
 #line 26 "next_n.rmt"
-static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_task_state *st)
+static __noinline int rmt_on_fault(struct rmt_event *ev, struct rmt_policy_state *st)
 #line 78 "next_n.rmt.c"
 {
 	int rmt_chosen_by_kind __attribute__((unused)) = -1;

@@ -155,7 +155,7 @@ TEST_CASE("the header of a policy") {
     CHECK(ir->limits.rate->pages == 20000);
     CHECK(ir->limits.rate->window_ns == 1000000000);
     CHECK(ir->limits.cost->ns == 2000);
-    CHECK(ir->limits.breach->below_percent == 30);
+    CHECK(ir->limits.breach->percent == 30);
     CHECK(ir->limits.breach->hold_ns == 5000000000);
     CHECK(lower("on mm.fault { }")->mode == ir::Mode::Enforce);
     CHECK(lower("mode off; on mm.fault { }")->mode == ir::Mode::Off);
@@ -220,6 +220,6 @@ TEST_CASE("fields are explained") {
     const std::string text = explain_fields("mm");
     for (const FieldProfile& f : find_domain("mm")->fields) CHECK_THAT(text, ContainsSubstring(f.field.name));
     CHECK_THAT(text, ContainsSubstring("prefetch(n, step)"));
-    CHECK_THAT(explain_fields("tcp"), ContainsSubstring("not supported yet"));
+    CHECK_THAT(explain_fields("sched"), ContainsSubstring("not supported yet"));
     CHECK(explain_fields("nonsense").empty());
 }

@@ -220,12 +220,11 @@ TEST_CASE("what exceeds a bound is refused, not emitted") {
         std::function<void(Policy&)> change;
         const char* message;
     } const cases[] = {
-        {[](Policy& p) { p.domain = "tcp"; }, "domain 'tcp' cannot be compiled yet"},
+        {[](Policy& p) { p.domain = "sched"; }, "domain 'sched' cannot be compiled yet"},
         {[](Policy& p) { p.limits.per_event = {65, {}}; }, "expected 1..64"},
         {[](Policy& p) { p.limits.rate = {UINT64_MAX / 2, 3, {}}; }, "must stay below 2^64"},
         {[](Policy& p) { p.limits.rate = {0, 3, {}}; }, "neither may be 0"},
-        {[](Policy& p) { p.limits.breach = {"coverage", 1, 1, 1, {}}; }, "'coverage' cannot be compiled yet"},
-        {[](Policy& p) { p.states.assign(9, {"r", {}, State::Ring{Scalar::U64, 256}}); }, "the state of a task takes 18"},
+        {[](Policy& p) { p.states.assign(9, {"r", {}, State::Ring{Scalar::U64, 256}}); }, "the state of a task or socket takes 18"},
     };
     for (const auto& c : cases) {
         Policy p = with_states();

@@ -103,7 +103,7 @@ TEST_CASE("what is wrong in a manifest is told with its path") {
         {"\"hold_ns\": 0", "\"hold_ns\": 0, \"colour\": 1", "/limits/breach/colour: this key is not known"},
         {"\"measure\": \"accuracy\"", "\"measure\": \"luck\"", "/limits/breach/measure: expected one of 'accuracy', found 'luck'"},
         {"\"default\": {\n        \"action\": \"stride\"", "\"default\": {\n        \"action\": \"fly\"", "/tables/0/default/action: there is no action 'fly'"},
-        {"\"match\": \"prefix\"", "\"match\": \"lpm\"", "/tables/0/keys/2/match: expected one of"},
+        {"\"match\": \"prefix\"", "\"match\": \"ternary\"", "/tables/0/keys/2/match: expected one of"},
         {"\"lo\": -64", "\"lo\": 65", "/tables/0/entries/0/keys/1/hi: expected 65..9223372036854775807, found 64"},
         {"\"lo\": -64", "\"lo\": -9223372036854775809", "/tables/0/entries/0/keys/1/lo: expected an integer"},
         {"\"hi\": 3000000", "\"hi\": 18446744073709551615", "/tables/0/entries/1/keys/3/hi: expected 0..9223372036854775807"},
