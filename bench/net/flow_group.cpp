@@ -115,7 +115,7 @@ nlohmann::json bulk_figures(const Bulk& flow, const Group& group, double seconds
             {"rtt", flow.rtt_ms},
             {"rtt_min_ms", b.tcpi_min_rtt / 1e3},
             {"retransmits", b.tcpi_total_retrans - a.tcpi_total_retrans},
-            {"cwnd", flow.rtt_ms.empty() ? 0 : flow.cwnd_sum / double(flow.rtt_ms.size())}};
+            {"cwnd", flow.cwnd_sum / double(flow.rtt_ms.size())}};
 }
 
 }  // namespace
@@ -169,6 +169,7 @@ Result<nlohmann::json> run_bulk(const Schedule& schedule, const Group& group) {
             for (auto& f : flows) {
                 f.last = info_of(f.socket.get());
                 if (first) f.at_warm_up = f.last;
+                if (f.last.tcpi_rtt == 0) continue;  // not connected yet
                 f.rtt_ms.push_back(f.last.tcpi_rtt / 1e3);
                 f.cwnd_sum += f.last.tcpi_snd_cwnd;
             }
@@ -186,6 +187,8 @@ Result<nlohmann::json> run_bulk(const Schedule& schedule, const Group& group) {
     }
     nlohmann::json list = nlohmann::json::array();
     for (auto& f : flows) {
+        if (f.rtt_ms.empty())
+            return fail(ErrorKind::Environment, "a flow could not connect in the whole time: nothing comes back from there");
         f.control = control_of(f.socket.get());
         list.push_back(bulk_figures(f, group, double(window_ns) * 1e-9));
         abort_socket(f.socket);
