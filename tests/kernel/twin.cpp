@@ -2,6 +2,7 @@
 #include "tests/kernel/twin.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <unistd.h>
 
@@ -32,6 +33,24 @@ int append_record(void* to, void* data, size_t size) {
     const auto* p = static_cast<const uint8_t*>(data);
     static_cast<std::vector<Record>*>(to)->push_back({std::vector<uint8_t>(p, p + size)});
     return 0;
+}
+
+// Which of the two controls this kernel can register: the event before a transmission has its own member since Linux 7.2.
+bool has_event_tx() {
+    btf* kernel = btf__load_vmlinux_btf();
+    bool found = false;
+    const int id = btf__find_by_name_kind(kernel, "tcp_congestion_ops", BTF_KIND_STRUCT);
+    const btf_type* type = id > 0 ? btf__type_by_id(kernel, static_cast<uint32_t>(id)) : nullptr;
+    for (uint32_t i = 0; type && i < btf_vlen(type); i++)
+        found |= std::string("cwnd_event_tx_start") == btf__name_by_offset(kernel, btf_members(type)[i].name_off);
+    btf__free(kernel);
+    return found;
+}
+
+void choose_control(bpf_object* object) {
+    const bool tx = has_event_tx();
+    bpf_map__set_autocreate(bpf_object__find_map_by_name(object, tx ? "rmt_control" : "rmt_control_tx"), false);
+    bpf_program__set_autoload(bpf_object__find_program_by_name(object, tx ? "rmt_tcp_event" : "rmt_tcp_event_tx"), false);
 }
 
 void drain(int fd, ring_buffer_sample_fn f, void* to) {
@@ -83,8 +102,10 @@ Result<Twin> Twin::load(const lang::Compiled& compiled) {
     data->manifest = compiled.manifest;
     data->object = bpf_object__open_mem(compiled.object.data(), compiled.object.size(), nullptr);
     if (!data->object) return fail(ErrorKind::Kernel, "libbpf cannot open the object", "", errno);
+    if (compiled.manifest.domain == "tcp") choose_control(data->object);
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, data->object) {
+        if (!bpf_program__autoload(program)) continue;
         // Not every kernel offers the functions that fentry needs; the code is the same in all programs.
         if (starts_with(bpf_program__section_name(program), "fe")) {
             bpf_program__set_autoload(program, false);
@@ -117,12 +138,30 @@ int Twin::map(const std::string& name) const { return bpf_object__find_map_fd_by
 Result<rmt_twin> Twin::run(rmt_twin event) {
     event.cgroup = kCgroup;
     if (!event.kind) event.kind = RMT_PAGE_ANON;
-    LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &event, .ctx_size_in = sizeof(event));
+    RMT_CHECK(run_twin(&event, sizeof(event)));
+    return event;
+}
+
+Result<rmt_tcp_twin> Twin::run(rmt_tcp_twin event) {
+    RMT_CHECK(run_twin(&event, sizeof(event)));
+    return event;
+}
+
+Result<void> Twin::run_twin(void* context, uint32_t size) {
+    LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = context, .ctx_size_in = size);
     bpf_program* program = bpf_object__find_program_by_name(data_->object, "rmt_twin");
     if (const int err = bpf_prog_test_run_opts(bpf_program__fd(program), &opts))
         return fail(ErrorKind::Kernel, std::string("rmt_twin did not run: ") + std::strerror(-err), "", -err);
     if (opts.retval) return fail(ErrorKind::Kernel, "rmt_twin found no storage or scope");
-    return event;
+    return {};
+}
+
+std::vector<std::string> Twin::programs() const {
+    std::vector<std::string> names;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, data_->object)
+        if (bpf_program__autoload(program)) names.push_back(bpf_program__name(program));
+    return names;
 }
 
 std::vector<Record> Twin::collected() {

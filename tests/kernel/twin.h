@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "bpf/include/rmt/intf.h"
+#include "bpf/include/rmt/intf_tcp.h"
 #include "tests/compile.h"
 
 struct bpf_object;
@@ -32,9 +32,12 @@ public:
 
     // One event of this task; the pages asked for stand in `out`, `n` of them.
     Result<rmt_twin> run(rmt_twin event);
+    // One event of a socket, of domain tcp; what the policy wants stands in `set`, `cwnd`, ...
+    Result<rmt_tcp_twin> run(rmt_tcp_twin event);
     std::vector<Record> collected();
     std::vector<rmt_sample> samples();
     void set_training(bool on);
+    std::vector<std::string> programs() const;  // that were loaded
     uint64_t stat(rmt_stat stat);
     uint64_t hits(const std::string& table, uint32_t slot);
     Result<void> set_entries(const std::string& table, const std::vector<ManifestEntry>& entries);
@@ -46,6 +49,7 @@ public:
 private:
     struct Data;
     explicit Twin(std::unique_ptr<Data> data);
+    Result<void> run_twin(void* context, uint32_t size);
     std::unique_ptr<Data> data_;
 };
 

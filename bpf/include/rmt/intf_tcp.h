@@ -4,7 +4,7 @@
 #ifndef RMT_INTF_TCP_H
 #define RMT_INTF_TCP_H
 
-#include "rmt/intf.h"
+#include "intf.h"
 
 #define RMT_TCP_NAME_LEN 16 /* of a congestion control, with its end: linux TCP_CA_NAME_MAX */
 
