@@ -18,7 +18,14 @@ struct Format {
 
 Format format_of(const std::string& type) {
     if (type == "str") return {'S', true};
+    if (type == "address") return {'V', true};  // 16 bytes in network order, IPv4 as ::ffff:a.b.c.d
     return {type[0] == 'i' ? 'i' : 'u'};
+}
+
+std::string address_of(const uint8_t* at) {
+    KeyPrefix whole{{}, 128};
+    std::memcpy(whole.address.data(), at, whole.address.size());
+    return format_prefix(whole);
 }
 
 std::string text_of(const uint8_t* at, uint32_t size) {
@@ -106,7 +113,7 @@ private:
         for (uint32_t i = 0; i < field.count; i++) {
             const uint8_t* at = record + field.offset + i * field.size;
             if (i) out += ",";
-            out += format.text ? quoted(text_of(at, field.size)) : number_of(at, field.size, format.letter == 'i');
+            out += format.letter == 'V' ? quoted(address_of(at)) : format.text ? quoted(text_of(at, field.size)) : number_of(at, field.size, format.letter == 'i');
         }
         return out;
     }

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
+#include <sstream>
 
 #include "models/dataset.h"
 #include "tests/rmt_test.h"
@@ -19,11 +21,13 @@ struct Record {
     int32_t deltas[3];
     uint8_t flag;
     char comm[16];
+    uint8_t dst[16];
 };
 
 ManifestCollect layout() {
     ManifestCollect c;
-    c.fields = {{"ts", "u64", 0, 8, 1}, {"fault.delta", "i32", 8, 4, 1}, {"deltas", "i32", 12, 4, 3}, {"flag", "u8", 24, 1, 1}, {"comm", "str", 25, 16, 1}};
+    c.fields = {{"ts", "u64", 0, 8, 1}, {"fault.delta", "i32", 8, 4, 1}, {"deltas", "i32", 12, 4, 3}, {"flag", "u8", 24, 1, 1}, {"comm", "str", 25, 16, 1},
+                {"tcp.dst", "address", 41, 16, 1}};
     c.record_size = sizeof(Record);
     return c;
 }
@@ -43,9 +47,18 @@ TEST_CASE("collected records are read back by the trainer, in every format") {
             for (int k = 0; k < 3; k++) r.deltas[k] = 10 * i - k;
             r.flag = 200;
             std::strcpy(r.comm, "a \"b\\");
+            const auto dst = parse_prefix(i ? "10.1.2.3" : "2001:db8::7");
+            REQUIRE(dst);
+            std::memcpy(r.dst, dst->address.data(), 16);
             REQUIRE((*writer)->write(reinterpret_cast<const uint8_t*>(&r)));
         }
         REQUIRE((*writer)->finish());
+        if (std::string(extension) == ".csv") {
+            std::stringstream text;
+            text << std::ifstream(path).rdbuf();
+            CHECK(text.str().find("\"2001:db8::7\"\n") != std::string::npos);
+            CHECK(text.str().find("\"10.1.2.3\"\n") != std::string::npos);
+        }
         auto data = models::read_dataset(path);
         unlink(path.c_str());
         REQUIRE(data);
