@@ -69,7 +69,7 @@ private:
     void lower_attach(const AstAttach& attach);
     void lower_base(const AstBase& base);
     void check_control_name(const AstName& name);
-    const char* state_scope() const { return domain_->name == "tcp" ? "sock" : "task"; }
+    const char* state_scope() const { return domain_ && domain_->name == "tcp" ? "sock" : "task"; }  // also before the domain is known
     void lower_mode(const AstMode& mode);
     void lower_state(const AstState& state);
     std::optional<decltype(ir::State::kind)> state_kind(const AstType& type);
