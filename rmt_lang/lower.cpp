@@ -115,7 +115,9 @@ void Lowerer::unsupported_items(const AstPolicy& policy) {
         if (std::holds_alternative<AstDsq>(item.node)) unsupported(item.span, "a `dsq`");
         if (std::holds_alternative<AstTest>(item.node)) unsupported({item.span.begin, item.span.begin + 4}, "a `test` block");
         if (const auto* s = std::get_if<AstState>(&item.node); s && s->scope.text != state_scope()) {
-            if (s->scope.text == "task" || s->scope.text == "sock")
+            const bool possible = s->scope.text == "task" || s->scope.text == "sock";
+            if (possible && (!domain_ || !domain_->supported)) continue;  // the domain is the mistake
+            if (possible)
                 error("E0202", s->scope.span, fmt::format("state of domain '{}' belongs to a {}, not to a {}", domain_->name, state_scope(), s->scope.text), "", fmt::format("write state per {}", state_scope()));
             else if (s->scope.text == "cgroup" || s->scope.text == "numa")
                 unsupported(s->scope.span, fmt::format("state per {}", s->scope.text), fmt::format("write state per {}", state_scope()));
