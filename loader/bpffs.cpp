@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "loader/bpffs.h"
 
+#include <bpf/bpf.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -78,10 +79,15 @@ Result<Fd> lock_policies() {
                 "wait for it to end, or look for it with: fuser -v " + std::string(kPinRoot));
 }
 
+void remove_pin(const std::string& path) {
+    Fd held(bpf_obj_get(path.c_str()));
+    unlink(path.c_str());
+}
+
 void remove_pins(const std::string& dir) {
     std::vector<std::string> names = list(dir);
     std::stable_partition(names.begin(), names.end(), [](const std::string& n) { return n.rfind("link_", 0) == 0; });
-    for (const std::string& name : names) unlink((dir + "/" + name).c_str());
+    for (const std::string& name : names) remove_pin(dir + "/" + name);
     rmdir(dir.c_str());
 }
 

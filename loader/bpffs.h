@@ -27,6 +27,10 @@ std::vector<std::string> pinned_policies();
 // Serialises changes to one policy; released when the lock goes. Conflict when somebody else holds it for 10 s.
 Result<Fd> lock_policies();
 
+// Removes one pin. What it was the last to hold has gone when this returns: the kernel puts off the end of what a pin held last,
+// but not of what a descriptor did, so the pin is never the last.
+void remove_pin(const std::string& path);
+
 // Removes a policy's pins. Links go first: programs stop before the maps that they use lose their names.
 void remove_pins(const std::string& dir);
 

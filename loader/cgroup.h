@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Memory cgroups, version 1 and 2: the directory, the id by which the kernel knows it, its limit and usage.
+// Cgroups: those that control memory, version 1 and 2 (domain mm), and those of version 2 (domain tcp): the directory, and the id
+// by which the kernel knows it.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +42,28 @@ private:
     std::string path_;
     uint64_t id_ = 0;
     bool v2_ = false;
+};
+
+// Where cgroup version 2 is mounted: /sys/fs/cgroup, /sys/fs/cgroup/unified, or elsewhere. Unsupported when it is not.
+Result<std::string> find_unified_mount();
+
+// A directory of cgroup version 2, which the kernel's socket hooks know; with or without controllers.
+class UnifiedCgroup {
+public:
+    // `path`: a directory, or a path relative to the mount ("/app" or "app"). NotFound when there is none; Input when it is one of
+    // version 1, or no cgroup (says where version 2 is).
+    static Result<UnifiedCgroup> open(const std::string& path);
+    static Result<UnifiedCgroup> from_id(uint64_t id);  // NotFound when it has gone
+
+    const std::string& path() const { return path_; }
+    uint64_t id() const { return id_; }
+
+    std::vector<uint64_t> ancestors() const;  // nearest first, without itself, up to the mount's root
+    Result<void> add_process(int pid) const;
+
+private:
+    std::string path_, mount_;
+    uint64_t id_ = 0;
 };
 
 }  // namespace rmt::load

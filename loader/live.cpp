@@ -133,7 +133,11 @@ Result<std::vector<CgroupFigures>> LivePolicy::cgroups() const {
         CgroupFigures cgroup;
         cgroup.id = key;
         if (bpf_map_lookup_elem(scope, &key, &cgroup.figures) != 0) continue;
-        if (auto found = MemoryCgroup::from_id(key)) cgroup.path = found->path();
+        if (manifest_.domain == "tcp") {
+            if (auto found = UnifiedCgroup::from_id(key)) cgroup.path = found->path();
+        } else if (auto found = MemoryCgroup::from_id(key)) {
+            cgroup.path = found->path();
+        }
         all.push_back(std::move(cgroup));
     }
     return all;

@@ -129,7 +129,9 @@ Finding probe_madvise() {
 
 bool swap_is_on() { return probe_swap().ok; }
 
-const char* name_of(HookSet hooks) { return hooks == HookSet::Fentry ? "fentry" : "tracepoint"; }
+const char* name_of(HookSet hooks) {
+    return hooks == HookSet::StructOps ? "struct_ops" : hooks == HookSet::Fentry ? "fentry" : "tracepoint";
+}
 
 std::vector<Finding> probe_mm_hooks() {
     std::vector<Finding> findings;

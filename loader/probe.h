@@ -12,6 +12,7 @@ namespace rmt::load {
 enum class HookSet {
     Tracepoint,  // page_fault_user, page_fault_kernel, count_memcg_events
     Fentry,      // do_swap_page, swapin_readahead, filemap_*, handle_mm_fault
+    StructOps,   // domain tcp: tcp_congestion_ops
 };
 
 const char* name_of(HookSet hooks);
@@ -25,7 +26,7 @@ struct Finding {
 // Tries to attach each hook of the mm domain; a line for each.
 std::vector<Finding> probe_mm_hooks();
 
-// The set to use: $RMT_HOOKS (tracepoint | fentry) when set, else fentry when all of it attaches, else tracepoint.
+// The set to use in domain mm: $RMT_HOOKS (tracepoint | fentry) when set, else fentry when all of it attaches, else tracepoint.
 // Unsupported with the findings in `detail` when neither works; Permission when BPF may not be used at all.
 Result<HookSet> choose_mm_hooks();
 

@@ -30,9 +30,24 @@ struct LoadRequest {
     bool replace = false;        // take the place, and the cgroups, of a loaded policy of the same name
 };
 
+// What became of sockets in one look at all of them (domain tcp).
+struct SocketFigures {
+    uint64_t seen = 0;                     // that it was about
+    uint64_t changed = 0;                  // converted, restored, or moved to the new code
+    uint64_t refused = 0;                  // stay with another control; reasons in rmt_refused
+    uint32_t namespaces = 0;               // network namespaces that were looked into
+    std::vector<std::string> unreachable;  // those that could not be, and why
+};
+
 struct LoadReport {
     HookSet hooks = HookSet::Tracepoint;
     std::vector<std::string> programs;
+    SocketFigures renewed;                 // by the replacement of a policy of domain tcp
+};
+
+struct UnloadReport {
+    bool tcp = false;
+    SocketFigures sockets;                 // that got back what they had
 };
 
 // Errors: Input (a model is not the file whose digest the policy gives), Unsupported (no hooks), Permission, Conflict (a policy of that name is loaded), Kernel (refused; `detail` is
@@ -40,7 +55,8 @@ struct LoadReport {
 // A replacement is attached before the old policy goes, and what was loaded stays untouched when anything fails.
 Result<LoadReport> load_policy(const LoadRequest& request);
 
-// Detaches and removes a policy. NotFound when there is none.
-Result<void> unload_policy(const std::string& policy);
+// Detaches and removes a policy, and what an interrupted load left of it. NotFound when there is none.
+// Domain tcp: sockets get back what they had, in every network namespace that can be entered, before the control goes.
+Result<UnloadReport> unload_policy(const std::string& policy);
 
 }  // namespace rmt::load

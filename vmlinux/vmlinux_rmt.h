@@ -176,6 +176,25 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct tcp_congestion_ops;
+
+struct ns_common {
+	__u32 inum;
+};
+
+struct netns_ipv4 {
+	const struct tcp_congestion_ops *tcp_congestion_control; /* of new sockets */
+};
+
+struct net {
+	struct ns_common ns;
+	struct netns_ipv4 ipv4;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -185,6 +204,7 @@ struct sock_common {
 	volatile unsigned char skc_state;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	possible_net_t skc_net;
 };
 
 struct sock_cgroup_data {
@@ -205,6 +225,7 @@ struct inet_sock {
 
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	const struct tcp_congestion_ops *icsk_ca_ops;
 	__u8 icsk_ca_state : 5;
 };
 
@@ -275,6 +296,39 @@ struct tcp_congestion_ops {
 	void (*init)(struct sock *sk);
 	void (*release)(struct sock *sk);
 	__u32 flags;
+};
+
+/* ---- TCP: contexts of sock_ops, cgroup/setsockopt and iterators; UAPI, and the iterator's own ---- */
+
+enum {
+	BPF_SOCK_OPS_TCP_CONNECT_CB = 3,
+	BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB = 5,
+	BPF_SOCK_OPS_TCP_LISTEN_CB = 11,
+};
+
+struct bpf_sock;
+
+struct bpf_sock_ops {
+	__u32 op;
+	struct bpf_sock *sk;
+};
+
+struct bpf_sockopt {
+	struct bpf_sock *sk;
+	__s32 level;
+	__s32 optname;
+	__s32 optlen;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
 };
 
 #pragma clang attribute pop

@@ -130,7 +130,7 @@ struct rmt_sock {
 	__u8 paced;             /* pacing was switched on for the policy */
 	__u8 begun;             /* the policy was shown tcp.established */
 	__u8 pad[2];
-	struct rmt_policy_state state __attribute__((aligned(8)));
+	struct rmt_policy_state state;
 };
 
 struct {
