@@ -36,7 +36,7 @@ struct rmt_task {
 	__u32 passed_n;     /* touches in `passed` */
 	__u32 pad2;
 	struct rmt_passed passed;
-	struct rmt_policy_state state;
+	struct rmt_policy_state state __attribute__((aligned(8)));
 };
 
 struct {

@@ -126,11 +126,12 @@ struct rmt_sock {
 	__u64 pacing;           /* the policy's, 0: the base's */
 	__u32 acks, delivered, lost; /* not added to the figures yet */
 	__u32 prr_delivered;    /* since the reduction began */
+	__u32 held;             /* window that the base may not raise for the rest of the round; 0: none */
 	__u32 target;           /* window that a reduction ends at when the policy wants another than ssthresh; 0: ssthresh */
 	__u8 paced;             /* pacing was switched on for the policy */
 	__u8 begun;             /* the policy was shown tcp.established */
-	__u8 pad[2];
-	struct rmt_policy_state state;
+	__u8 pad[6];
+	struct rmt_policy_state state __attribute__((aligned(8)));
 };
 
 struct {

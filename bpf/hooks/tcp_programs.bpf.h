@@ -193,6 +193,8 @@ static __noinline int rmt_act(struct sock *sk, struct rmt_sock *s, struct rmt_cg
 		if (state != TCP_CA_Loss) {
 			cwnd = rmt_write_cwnd(sk, cwnd);
 			rmt_add(cg, RMT_TCP_SET_CWND, 1);
+			if (!s->ev.f.slow_start)
+				s->held = cwnd;
 			if (state == TCP_CA_CWR || state == TCP_CA_Recovery)
 				s->target = cwnd;
 			/* Else the next acknowledgement would take the path back into slow start. */
@@ -340,6 +342,7 @@ static __always_inline void rmt_fall_back(struct sock *sk, struct rmt_sock *s)
 {
 	s->pacing = 0;
 	s->target = 0;
+	s->held = 0;
 	if (s->paced) {
 		s->paced = 0;
 		rmt_base_paced(sk, 0);
@@ -441,6 +444,7 @@ __u32 BPF_PROG(rmt_tcp_ssthresh, struct sock *sk)
 	if (s) {
 		s->prr_delivered = 0;
 		s->target = 0;
+		s->held = 0;
 	}
 	return rmt_base_ssthresh(sk);
 }
@@ -619,6 +623,10 @@ void BPF_PROG(rmt_tcp_main, struct sock *sk, __u32 ack, int flag, const struct r
 		rmt_reduce(sk, s, acked, rs->losses, flag);
 	else if (flag & (tp->reordering > RMT_REORDERING ? RMT_FORWARD_PROGRESS : RMT_FLAG_DATA_ACKED))
 		rmt_base_ack(sk, s, ack, flag, acked);
+#endif
+	if (s->held && tp->snd_cwnd > s->held)
+		rmt_base_cwnd(sk, s->held);
+#ifndef RMT_BASE_BBR
 	if (!s->pacing)
 		rmt_base_rate(sk);
 #endif
@@ -636,8 +644,10 @@ void BPF_PROG(rmt_tcp_main, struct sock *sk, __u32 ack, int flag, const struct r
 	if (!round && !rmt_handles(RMT_TCP_EVENT_ACK))
 		return;
 	cg = rmt_scope_of(s);
-	if (round)
+	if (round) {
+		s->held = 0;
 		rmt_end_round(sk, s, cg);
+	}
 	if (!cg) {
 		s->view.mode = RMT_MODE_OFF;
 		rmt_fall_back(sk, s);

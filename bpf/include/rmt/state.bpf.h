@@ -108,18 +108,19 @@ static __always_inline void rmt_count_feed(__u64 *count, __s64 amount)
 	*count = rmt_sat_u64(rmt_add64((__s64)*count, amount));
 }
 
-/* Zeroes a task's state. Byte by byte when it is large: clang calls a library for more than 128 stores. */
+/* Zeroes a state, which is 8-aligned. By a loop when it is large: clang calls a library for more than 128 stores. */
 static __always_inline void rmt_zero(void *state, const __u32 size)
 {
-	__u8 *byte = (__u8 *)state;
+	__u64 *word = (__u64 *)state;
 	int i;
 
 	if (size <= 512) {
 		__builtin_memset(state, 0, size);
 		return;
 	}
-	bpf_for(i, 0, size)
-		byte[i] = 0;
+	bpf_for(i, 0, size / 8)
+		word[i] = 0;
+	__builtin_memset(word + size / 8, 0, size % 8);
 }
 
 /* prefetch(n, step): base + step, base + 2 step, ... n pages, at most `most`, a constant. Each page is computed from the
