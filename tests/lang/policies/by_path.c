@@ -10,9 +10,9 @@
 #define RMT_USES_TCP_DST
 #define RMT_USES_TCP_MIN_RTT
 #define RMT_USES_CWND
+#define RMT_USES_TCP_BDP
 #define RMT_USES_TCP_SLOW_START
 #define RMT_USES_TCP_RTT
-#define RMT_USES_TCP_BDP
 #define RMT_USES_TCP_ROUNDS
 #include "rmt/common.bpf.h"
 
@@ -27,7 +27,7 @@ struct rmt_entry_first {
 	struct rmt_entry_tail tail;
 	__s64 arg[1];
 };
-#line 22 "by_path.rmt"
+#line 24 "by_path.rmt"
 RMT_TABLE(first, 16);
 
 #line 34 "by_path.rmt.c"
@@ -37,7 +37,7 @@ struct rmt_entry_most {
 	struct rmt_entry_tail tail;
 	__s64 arg[1];
 };
-#line 33 "by_path.rmt"
+#line 35 "by_path.rmt"
 RMT_TABLE(most, 16);
 
 #line 16 "by_path.rmt"
@@ -60,16 +60,25 @@ static __always_inline void rmt_action_fit(struct rmt_event *ev, struct rmt_poli
 #line 61 "by_path.rmt.c"
 {
 #line 19 "by_path.rmt"
-	if ((!rmt_field_tcp_slow_start(ev)) || (rmt_field_tcp_rtt(ev) > (2 * rmt_field_tcp_min_rtt(ev)))) {
-#line 19 "by_path.rmt"
-		rmt_set_cwnd(ev, rmt_min(rmt_field_cwnd(ev), rmt_max((__s64)((__u64)(rmt_field_tcp_bdp(ev) * percent) / (__u64)100), 10)));
+	__s64 window = rmt_max((__s64)((__u64)(rmt_field_tcp_bdp(ev) * percent) / (__u64)100), 10);
+	if (!rmt_field_tcp_slow_start(ev)) {
+#line 20 "by_path.rmt"
+		rmt_set_cwnd(ev, rmt_min(rmt_field_cwnd(ev), window));
+	} else {
+#line 21 "by_path.rmt"
+		if (rmt_field_tcp_rtt(ev) > (2 * rmt_field_tcp_min_rtt(ev))) {
+#line 21 "by_path.rmt"
+			rmt_set_cwnd(ev, rmt_min(rmt_field_cwnd(ev), window));
+#line 21 "by_path.rmt"
+			rmt_set_ssthresh(ev, rmt_field_cwnd(ev));
+		}
 	}
-#line 68 "by_path.rmt.c"
+#line 77 "by_path.rmt.c"
 }
 
-#line 22 "by_path.rmt"
+#line 24 "by_path.rmt"
 static __noinline int rmt_apply_first(struct rmt_event *ev, struct rmt_policy_state *st)
-#line 73 "by_path.rmt.c"
+#line 82 "by_path.rmt.c"
 {
 	struct rmt_value_first *table = rmt_table_now(&rmt_table_first);
 	__u64 k0[2];
@@ -105,9 +114,9 @@ static __noinline int rmt_apply_first(struct rmt_event *ev, struct rmt_policy_st
 	return action;
 }
 
-#line 33 "by_path.rmt"
+#line 35 "by_path.rmt"
 static __noinline int rmt_apply_most(struct rmt_event *ev, struct rmt_policy_state *st)
-#line 111 "by_path.rmt.c"
+#line 120 "by_path.rmt.c"
 {
 	struct rmt_value_most *table = rmt_table_now(&rmt_table_most);
 	__u64 k0[2];
@@ -146,28 +155,28 @@ static __noinline int rmt_apply_most(struct rmt_event *ev, struct rmt_policy_sta
 	return action;
 }
 
-#line 44 "by_path.rmt"
+#line 46 "by_path.rmt"
 static __noinline int rmt_on_established(struct rmt_event *ev, struct rmt_policy_state *st)
-#line 152 "by_path.rmt.c"
+#line 161 "by_path.rmt.c"
 {
 	int rmt_chosen_first __attribute__((unused)) = -1;
-#line 44 "by_path.rmt"
+#line 46 "by_path.rmt"
 	rmt_chosen_first = rmt_apply_first(ev, st);
-#line 157 "by_path.rmt.c"
+#line 166 "by_path.rmt.c"
 	return 0;
 }
 
-#line 45 "by_path.rmt"
+#line 47 "by_path.rmt"
 static __noinline int rmt_on_round(struct rmt_event *ev, struct rmt_policy_state *st)
-#line 163 "by_path.rmt.c"
+#line 172 "by_path.rmt.c"
 {
 	int rmt_chosen_most __attribute__((unused)) = -1;
-#line 45 "by_path.rmt"
+#line 47 "by_path.rmt"
 	if (rmt_field_tcp_rounds(ev) > 8) {
-#line 45 "by_path.rmt"
+#line 47 "by_path.rmt"
 		rmt_chosen_most = rmt_apply_most(ev, st);
 	}
-#line 171 "by_path.rmt.c"
+#line 180 "by_path.rmt.c"
 	return 0;
 }
 
