@@ -182,6 +182,7 @@ nlohmann::json summary(const Schedule& schedule, const std::vector<nlohmann::jso
         for (auto flow : answer.value("flows", nlohmann::json::array())) {
             const auto samples = flow["rtt"].get<std::vector<double>>();
             flow.erase("rtt");
+            if (!schedule.series) flow.erase("series");
             flow["group"] = number;
             flow["rtt_ms"] = mean(samples);
             flow["rtt_p95_ms"] = percentile(samples, 0.95);
@@ -194,6 +195,7 @@ nlohmann::json summary(const Schedule& schedule, const std::vector<nlohmann::jso
         if (answer.contains("short")) {
             auto s = answer["short"];
             auto ms = s["ms"].get<std::vector<double>>();
+            s["done"] = ms.size();
             // What was not done took at least its age: leaving it out would make a slow control look fast.
             for (double age : s["unfinished"]) ms.push_back(age);
             s["unfinished"] = s["unfinished"].size();
@@ -217,7 +219,8 @@ struct ClientOptions {
     std::string address;
     uint16_t port = 5001;
     std::vector<std::string> bulk, shorts;
-    double seconds = 10, warm_up = 2, stagger_ms = 0;
+    double seconds = 10, warm_up = 2, stagger_ms = 0, short_seconds = 0;
+    bool series = false;
     uint64_t seed = 1;
 };
 
@@ -238,8 +241,11 @@ int client(const ClientOptions& o) {
     }
     auto to = parse_address(o.address, o.port);
     if (!to) return report(to.error());
-    const Schedule schedule{*to, 0, int64_t(o.warm_up * 1e9), int64_t(o.seconds * 1e9), int64_t(o.stagger_ms * 1e6), o.seed};
-    if (first && schedule.start_of(first - 1) >= schedule.warm_up_ns)
+    const Schedule schedule{
+        *to,      0,     int64_t(o.warm_up * 1e9), int64_t(o.seconds * 1e9), int64_t(o.stagger_ms * 1e6), int64_t(o.short_seconds * 1e9),
+        o.series, o.seed};
+    const int64_t jitter = 10'000'000;  // of a start without a stagger: that much of a window may be missing
+    if (first && schedule.start_of(first - 1) > schedule.warm_up_ns + jitter)
         return report({ErrorKind::Input, "the last flow would start after the warm-up; make --warm-up longer or --stagger smaller"});
     auto answers = run_groups(schedule, groups);
     if (!answers) return report(answers.error());
@@ -266,6 +272,11 @@ int main(int argc, char** argv) {
     client->add_option("--flows", o.bulk,
                        "NUMBER,CONTROL[,CGROUP]: bulk flows; may be given more than once; an empty CONTROL is left alone");
     client->add_option("--short", o.shorts, "BYTES,EVERY_MS,CONTROL[,CGROUP]: short transfers, one started every so many ms of the window");
+    client
+        ->add_option("--short-seconds", o.short_seconds,
+                     "after the window, for the short transfers, so that they do not disturb it; 0: they run in the window")
+        ->check(CLI::Range(0.0, 86400.0));
+    client->add_flag("--series", o.series, "for each flow, [Mbit/s, RTT in ms] of each second of the window");
     client->add_option("--seconds", o.seconds, "of the window that counts")->check(CLI::Range(0.1, 86400.0));
     client->add_option("--warm-up", o.warm_up, "seconds before the window")->check(CLI::Range(0.0, 86400.0));
     client->add_option("--stagger", o.stagger_ms, "ms between the starts of bulk flows")->check(CLI::Range(0.0, 60000.0));

@@ -98,6 +98,19 @@ struct Bulk {
     tcp_info last{};
     std::vector<double> rtt_ms;
     double cwnd_sum = 0;
+    std::vector<uint64_t> acked;  // at the begin of the window and after each second, for the series
+    std::vector<double> series_rtt;
+    void sample(bool first, bool second) {
+        last = info_of(socket.get());
+        if (first) at_warm_up = last;
+        if (second) {
+            acked.push_back(last.tcpi_bytes_acked);
+            series_rtt.push_back(last.tcpi_rtt / 1e3);
+        }
+        if (last.tcpi_rtt == 0) return;  // not connected yet
+        rtt_ms.push_back(last.tcpi_rtt / 1e3);
+        cwnd_sum += last.tcpi_snd_cwnd;
+    }
 };
 
 Unexpected<Error> broken(int index, int number) {
@@ -109,7 +122,10 @@ Unexpected<Error> broken(int index, int number) {
 nlohmann::json bulk_figures(const Bulk& flow, const Group& group, double seconds) {
     const auto& a = flow.at_warm_up;
     const auto& b = flow.last;
+    auto series = nlohmann::json::array();
+    for (size_t i = 1; i < flow.acked.size(); i++) series.push_back({double(flow.acked[i] - flow.acked[i - 1]) * 8e-6, flow.series_rtt[i]});
     return {{"asked", group.control},
+            {"series", series},
             {"control", flow.control},
             {"mbit", double(b.tcpi_bytes_acked - a.tcpi_bytes_acked) * 8e-6 / seconds},
             {"rtt", flow.rtt_ms},
@@ -151,11 +167,12 @@ int64_t Schedule::start_of(int flow) const {
 
 Result<nlohmann::json> run_bulk(const Schedule& schedule, const Group& group) {
     RMT_TRY(const Fd source, make_source());
-    const int64_t window_start = schedule.start_ns + schedule.warm_up_ns, end = schedule.end_ns();
+    const int64_t end = schedule.end();
     std::vector<Bulk> flows;
     flows.reserve(size_t(group.flows));
     Poller poller;
-    int64_t next_sample = window_start, window_ns = 0, warm = 0;
+    int64_t next_sample = schedule.window_start(), window_ns = 0, warm = 0;
+    int seconds = 0;
     for (int64_t now = now_ns();; now = now_ns()) {
         while (int(flows.size()) < group.flows && now >= schedule.start_of(group.first + int(flows.size()))) {
             RMT_TRY(Fd s, make_socket(schedule.to.family(), group.control));
@@ -163,21 +180,16 @@ Result<nlohmann::json> run_bulk(const Schedule& schedule, const Group& group) {
             poller.add(s.get(), EPOLLOUT, flows.size());
             flows.push_back(Bulk{std::move(s)});
         }
-        if (now >= next_sample) {
-            const bool first = warm == 0;
-            if (first) warm = now;
-            for (auto& f : flows) {
-                f.last = info_of(f.socket.get());
-                if (first) f.at_warm_up = f.last;
-                if (f.last.tcpi_rtt == 0) continue;  // not connected yet
-                f.rtt_ms.push_back(f.last.tcpi_rtt / 1e3);
-                f.cwnd_sum += f.last.tcpi_snd_cwnd;
-            }
+        if (now >= next_sample && window_ns < schedule.window_ns) {
+            if (warm == 0) warm = now;
+            const bool second = schedule.series && now - warm >= int64_t(seconds) * 1'000'000'000;
+            seconds += second;
+            for (auto& f : flows) f.sample(warm == now, second);
             window_ns = now - warm;
-            if (now >= end) break;
             while (next_sample <= now) next_sample += kSampleEvery;
         }
-        int64_t until = std::min(next_sample, end);
+        if (now >= end && window_ns >= schedule.window_ns) break;
+        int64_t until = window_ns < schedule.window_ns ? next_sample : end;
         if (int(flows.size()) < group.flows) until = std::min(until, schedule.start_of(group.first + int(flows.size())));
         for (uint64_t id : poller.wait(until)) {
             int64_t sent = 0;
@@ -228,9 +240,9 @@ Result<bool> advance(Short& s, uint64_t id, int source, Poller& poller) {
 
 Result<nlohmann::json> run_short(const Schedule& schedule, const Group& group) {
     RMT_TRY(const Fd source, make_source());
-    const int64_t end = schedule.end_ns();
-    const int64_t last_start = end - schedule.window_ns / 8;  // those that start later had little time to end
-    int64_t next = schedule.start_ns + schedule.warm_up_ns;
+    const int64_t end = schedule.end();
+    int64_t next = schedule.short_ns ? schedule.window_end() : schedule.window_start();
+    const int64_t last_start = end - (end - next) / 4;  // those that start later had little time to end
     std::deque<Short> transfers;
     std::vector<double> done_ms;
     Poller poller;

@@ -98,6 +98,8 @@ private:
         for (int i = 0; i < 64; i++) {
             const ssize_t n = ::read(from, buffer, sizeof(buffer));
             if (n <= 0) return;
+            // Multicast (IPv6 tells of itself when it likes) is for nobody there, and would take part in the seeded losses.
+            if (n > 24 && (buffer[0] >> 4) == 6 && buffer[24] == 0xff) continue;
             path.enqueue({buffer, buffer + n}, now_ns());
         }
     }
