@@ -188,4 +188,17 @@ inline std::vector<int64_t> random_inputs(std::mt19937_64& random, const Model& 
     return inputs;
 }
 
+// A model whose every leaf is `value`. Its thresholds are far from it.
+inline Model constant_model(std::mt19937_64& random, RandomShape shape, int32_t value) {
+    Model model = random_model(random, shape);
+    for (Tree& tree : model.trees)
+        for (size_t i = 0; i < tree.size(); i++)
+            if (tree.is_leaf(i)) tree.value[i] = value;
+    model.base = 0;
+    model.output.min = -(int64_t{1} << 40);  // the sum of a forest is not clamped
+    model.output.max = int64_t{1} << 40;
+    seal(model);
+    return model;
+}
+
 }  // namespace rmt::models

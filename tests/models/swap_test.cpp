@@ -37,19 +37,6 @@ const Case kCases[] = {
      {.kind = ModelKind::Oblivious, .trees = 16, .depth = 6, .inputs = 4, .span = 64, .complete = true}},
 };
 
-// A model whose every leaf is `value`. Its thresholds are far from it.
-Model constant_model(std::mt19937_64& random, RandomShape shape, int32_t value) {
-    Model model = random_model(random, shape);
-    for (Tree& tree : model.trees)
-        for (size_t i = 0; i < tree.size(); i++)
-            if (tree.is_leaf(i)) tree.value[i] = value;
-    model.base = 0;
-    model.output.min = -(int64_t{1} << 40);  // the sum of a forest is not clamped
-    model.output.max = int64_t{1} << 40;
-    seal(model);
-    return model;
-}
-
 struct Values {
     std::vector<uint8_t> first, second;
 };
