@@ -24,6 +24,9 @@ namespace {
 constexpr int kPollMs = 50;
 constexpr uint64_t kWatchNs = 500'000'000;
 
+// In domain tcp the kernel acts by itself; an agent only trains.
+bool acts_for(const LivePolicy& live) { return live.manifest().domain == "mm"; }
+
 // Takes and gives back what the agent holds while it runs.
 class Presence {
 public:
@@ -50,7 +53,7 @@ public:
     // The sign of life; and the kernel's own readahead off exactly while we act.
     void beat() {
         live_.ctl().agent_beat = monotonic_ns();
-        const bool acts = live_.ctl().mode == RMT_MODE_ENFORCE;
+        const bool acts = acts_for(live_) && live_.ctl().mode == RMT_MODE_ENFORCE;
         if (acts == holding_) return;
         if (!acts) return release();
         holding_ = true;
@@ -103,30 +106,39 @@ private:
 // Serves the policy as it is loaded now, until it is told to stop, or the policy is detached or replaced.
 Result<bool> serve(const std::string& policy, const AgentOptions& options, const std::atomic<bool>& stop, ActuatorFigures& figures) {
     RMT_TRY(const LivePolicy live, LivePolicy::open(policy));
+    if (!acts_for(live) && !Learner::wanted(live.manifest()))
+        return fail(ErrorKind::Input, "policy '" + policy + "' of domain " + live.manifest().domain + " leaves nothing to an agent: it acts in the kernel, and trains no model in the background",
+                    "it works without one; `train background ...` in a model is what an agent would be for");
     Presence presence(live, options);
     RMT_CHECK(presence.claim());
-    RMT_TRY(const std::unique_ptr<Actuator> actuator, Actuator::open(live, options.actuator));
+    std::unique_ptr<Actuator> actuator;
+    if (acts_for(live)) {
+        RMT_TRY(actuator, Actuator::open(live, options.actuator));
+    }
     std::unique_ptr<Learner> learner;
     if (options.train && Learner::wanted(live.manifest())) {
         RMT_TRY(learner, Learner::start(policy, options.train_cpu, options.say));
         live.ctl().train = 1;
     }
-    if (options.realtime) {
+    if (options.realtime && actuator) {
         sched_param priority = {};
         priority.sched_priority = 1;
         if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority) != 0)
             options.say(std::string("warning: no real-time priority (") + std::strerror(errno) + "); prefetches may come late");
     }
-    options.say("agent of '" + policy + "' is acting");
+    options.say("agent of '" + policy + (actuator ? "' is acting" : "' is training"));
     RMT_TRY(const int ctl, live.map("rmt_ctl"));
     const uint32_t id = map_id(ctl);
     OomWatch oom(live, options);
     bool again = false;
     for (uint64_t looked = monotonic_ns(); !stop;) {
         presence.beat();
-        RMT_CHECK(actuator->poll(kPollMs));
+        if (actuator)
+            RMT_CHECK(actuator->poll(kPollMs));
+        else
+            usleep(kPollMs * 1000);
         const uint64_t now = monotonic_ns();
-        oom.look(now);
+        if (actuator) oom.look(now);
         if (now - looked < kWatchNs) continue;
         looked = now;
         const Fd pinned(bpf_obj_get((pin_dir(policy) + "/rmt_ctl").c_str()));
@@ -135,7 +147,7 @@ Result<bool> serve(const std::string& policy, const AgentOptions& options, const
         options.say("policy '" + policy + (again ? "' was replaced" : "' was detached; the agent ends"));
         break;
     }
-    figures += actuator->figures();
+    if (actuator) figures += actuator->figures();
     return again;
 }
 
