@@ -96,7 +96,7 @@ def measure(run, policies):
     path = run.path
     arguments = flow_arguments(run, policies)
     name = output(NET, "up", "--rate", f"{path.rate:g}", "--rtt", f"{path.rtt:g}", "--buffer", f"{path.buffer:g}", "--loss", f"{path.loss:g}",
-                  "--seed", str(seed_of(run))).strip()
+                  "--ip", "4", "--seed", str(seed_of(run))).strip()
     server = None
     try:
         server = subprocess.Popen([NET, "exec", "b", "--name", name, "--", FLOW, "server"], stdout=subprocess.PIPE, text=True)

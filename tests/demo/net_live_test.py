@@ -143,6 +143,7 @@ class NetLiveTest(unittest.TestCase):
                 (("up", "--rate", "0", "--rtt", "10"), 2, "above 0"),
                 (("up", "--rate", "10", "--rtt", "10", "--loss", "101"), 2, "at most 100"),
                 (("up", "--rate", "10", "--rtt", "10", "--name", "a/b"), 2, "the name 'a/b'"),
+                (("up", "--rate", "10", "--rtt", "10", "--ip", "6"), 2, "expected 4 or 46"),
                 (("up", "--rate", "10", "--rtt", "10", "--path", "wire"), 2, "expected netem or pathemu"),
                 (("exec", "c", "--", "true"), 2, "expected a (the sender) or b (the receiver)"),
                 (("down", "--name", f"none-{os.getpid()}"), 7, "no test network")):

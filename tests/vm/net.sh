@@ -22,7 +22,8 @@ for control in reno cubic bbr; do
 	$net stats > /tmp/s
 	cat /tmp/f /tmp/s
 	grep -q "\"control\":\"$control\"" /tmp/f || fail "$control was asked for and did not run"
-	holds "$(figure mbit /tmp/f) <= 20 * 1448 / 1514" "$control is not above the rate"
+	# Of the wire; goodput is 4 % less, but a window may begin with data that were received out of order before.
+	holds "$(figure mbit /tmp/f) <= 20" "$control is not above the rate"
 	holds "$(figure mbit /tmp/f) > 1" "$control carries something"
 	holds "$(figure rtt_min_ms /tmp/f) >= 20" "$control: no RTT is below that of the path"
 	holds "$(figure lost /tmp/s) > 0 && $(figure lost /tmp/s) < 0.02 * $(figure sent /tmp/s)" "$control: about 1 % is lost"
@@ -49,7 +50,7 @@ $net down
 
 # One ping after the other: with the same seed the same ones are lost.
 lost() {
-	up --rate 20 --rtt 2 --loss 5 --seed "$1"
+	up --rate 20 --rtt 2 --loss 5 --ip 4 --seed "$1"
 	$net exec a -- ping -q -c 400 -i 0.005 10.99.0.2 | sed -n 's/.* \([0-9]*\) packets received.*/\1/p'
 	$net down
 }
