@@ -78,6 +78,9 @@ def read_results(file):
 
 
 def estimate(runs, o):
+    if o.host:
+        seconds = sum(cells.warm_up(r.path) + cells.window(r.path) + (r.pattern == "one") * cells.short_transfers(r.path)[2] + 0.5 for r in runs)
+        return f"{len(runs)} runs here, about {seconds / 60:.0f} minutes"
     boots = len({r.seed for r in runs})
     cpu = sum(cells.cpu_seconds(r) for r in runs) + 15 * boots
     return (f"{len(runs)} runs in {boots} VMs; about {cpu:.0f} CPU seconds ({cpu / max(1, len(runs)):.1f} for each run), "
@@ -181,7 +184,7 @@ def run_all(runs, o):
     cpu, count = used.ru_utime + used.ru_stime, len(runs) - results.left
     if count:
         say(f"{count} runs took {cpu:.0f} CPU seconds, {cpu / count:.1f} for each; estimated were "
-            f"{sum(cells.cpu_seconds(r) for r in runs) / len(runs):.1f}; {time.monotonic() - started:.0f} seconds by the clock")
+            f"{sum(cells.cpu_seconds(r) for r in runs) / len(runs):.1f} (emulated); {time.monotonic() - started:.0f} seconds by the clock")
     return not results.failed and not results.left and not any(w.broken for w in workers)
 
 
