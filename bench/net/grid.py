@@ -30,6 +30,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 def parse_arguments(argv):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--subset", choices=("smoke", "train", "held-out", "all"), default="smoke", help="which paths")
+    p.add_argument("--path", action="append", default=[], type=parse_path, metavar="RATE,RTT,BUFFER,LOSS",
+                   help="one path of the grid instead of a subset, for example 50,30,1,0.5; may be given more than once")
     p.add_argument("--controls", default="reno,cubic,bbr", help="names of the kernel's controls, and policy:NAME")
     p.add_argument("--patterns", default="one,four,mixed", help="one flow, four flows, two and two of cubic")
     p.add_argument("--seeds", type=int, default=5, help="how many, from 1")
@@ -55,8 +57,18 @@ def parse_arguments(argv):
     return o
 
 
+def parse_path(text):
+    try:
+        path = cells.Path(*map(float, text.split(",")))
+    except (TypeError, ValueError):
+        raise argparse.ArgumentTypeError(f"'{text}' is not RATE,RTT,BUFFER,LOSS") from None
+    if path not in cells.all_paths():
+        raise argparse.ArgumentTypeError(f"{path} is not in the grid")
+    return cells.all_paths()[cells.all_paths().index(path)]
+
+
 def wanted_runs(o):
-    return [cells.Run(seed, path, pattern, control) for seed in range(1, o.seeds + 1) for path in cells.paths_of(o.subset)
+    return [cells.Run(seed, path, pattern, control) for seed in range(1, o.seeds + 1) for path in o.path or cells.paths_of(o.subset)
             for pattern in o.patterns for control in o.controls]
 
 
@@ -206,7 +218,9 @@ def main(argv):
     if not results:
         say(f"no results in {o.out}")
         return 1
-    print(f"# {o.subset}: {len(results)} of {len(wanted)} runs, kernel {', '.join(sorted({r['kernel'] for r in results}))}, seeds 1 to {o.seeds}\n")
+    print(f"# {'paths given' if o.path else o.subset}: {len(results)} of {len(wanted)} runs, kernel {', '.join(sorted({r['kernel'] for r in results}))}, seeds 1 to {o.seeds}\n")
+    for line in tables.doubts(results):
+        print(line + "\n")
     print(tables.report(results, [c for c in o.controls if c not in cells.KERNEL_CONTROLS]))
     return 0 if good else 1
 

@@ -120,6 +120,14 @@ def summary(table, controls):
     return markdown(head, rows)
 
 
+def doubts(results):
+    """What makes figures worth less, in words: the machine and not the path was the limit, or the emulator was late."""
+    busy = [r for r in results if r["idle"] < 0.1 and "late_over_5ms" not in r["network"]]
+    late = [r for r in results if r["network"].get("late_over_5ms")]
+    lines = [f"{len(busy)} runs had less than a tenth of the CPU idle: there the CPU was the limit."] if busy else []
+    return lines + ([f"In {len(late)} of {len(results)} runs packets were more than 5 ms late: those are no figures to trust."] if late else [])
+
+
 def report(results, judged):
     """The whole text. `judged`: the controls whose misses are listed one by one."""
     order = list(dict.fromkeys([*cells.KERNEL_CONTROLS, *(r["control"] for r in results)]))

@@ -91,6 +91,13 @@ class TablesTest(unittest.TestCase):
             self.assertEqual(len(found), 1)
             self.assertIn(said, found[0])
 
+    def test_doubts(self):
+        fine, busy, late = result("x", 8, 40), result("x", 8, 40), result("x", 8, 40)
+        busy["idle"] = 0.05
+        late["network"] = {"late_over_5ms": 3}
+        self.assertEqual(tables.doubts([fine]), [])
+        self.assertEqual([line.split()[0] for line in tables.doubts([fine, busy, late])], ["1", "In"])
+
     def test_share_against_cubic(self):
         row = self.table(result("x", 8.0, 40, pattern="mixed", flows=((0, 1), (0, 1), (1, 3), (1, 3))))[(PATH, "mixed")]
         self.assertAlmostEqual(row["x"]["share"], 0.5)
@@ -140,7 +147,8 @@ class GridTest(unittest.TestCase):
         self.assertIn("| 10 Mbit/s, 10 ms, 1 BDP, 0 % | reno | 1 |", out)
 
     def test_refusals(self):
-        for arguments in (("--patterns", "five"), ("--seeds", "0"), ("--controls", ""), ("--controls", "policy:x")):
+        for arguments in (("--patterns", "five"), ("--seeds", "0"), ("--controls", ""), ("--controls", "policy:x"), ("--path", "50,30,1"),
+                          ("--path", "51,30,1,0")):
             with self.assertRaises(SystemExit), redirect_stderr(io.StringIO()):
                 grid.main(["--out", self.out, *arguments])
 
