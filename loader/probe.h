@@ -30,6 +30,13 @@ std::vector<Finding> probe_mm_hooks();
 // Unsupported with the findings in `detail` when neither works; Permission when BPF may not be used at all.
 Result<HookSet> choose_mm_hooks();
 
+// Whether congestion controls, sock_ops, cgroup/setsockopt and TCP iterators can be loaded, cgroup version 2, and which bases there
+// are; a line for each. Nothing is attached.
+std::vector<Finding> probe_tcp_hooks();
+
+// Nothing when domain tcp works here, though perhaps not every base; else why not.
+std::string why_no_tcp(const std::vector<Finding>& findings);
+
 bool swap_is_on();
 
 // Everything else that a policy of domain mm needs or that changes its effect: capabilities, BTF, bpffs, memory cgroup,

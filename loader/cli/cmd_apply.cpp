@@ -7,6 +7,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <variant>
 
 #include "loader/agent/agent.h"
 #include "loader/agent/page_cluster.h"
@@ -14,8 +15,10 @@
 #include "loader/cgroup.h"
 #include "loader/cli/commands.h"
 #include "loader/cli/pipeline.h"
+#include "loader/cli/tcp_text.h"
 #include "loader/live.h"
 #include "loader/probe.h"
+#include "loader/tcp/scope.h"
 #include "models/store.h"
 
 namespace rmt::cli {
@@ -24,6 +27,7 @@ namespace {
 
 using load::LivePolicy;
 using load::MemoryCgroup;
+using load::UnifiedCgroup;
 
 std::atomic<bool> g_stop{false};
 
@@ -41,20 +45,42 @@ Result<rmt_mode> parse_mode(const std::string& text) {
     return fail(ErrorKind::Input, "mode '" + text + "' was given, off, shadow or enforce was expected");
 }
 
+// A cgroup as the policy's domain knows it.
+using Target = std::variant<MemoryCgroup, UnifiedCgroup>;
+
+const std::string& path_of(const Target& target) {
+    return std::visit([](const auto& cgroup) -> const std::string& { return cgroup.path(); }, target);
+}
+
+Result<Target> open_target(const std::string& domain, const std::string& path) {
+    if (domain == "tcp") {
+        RMT_TRY(UnifiedCgroup cgroup, UnifiedCgroup::open(path));
+        return Target(std::move(cgroup));
+    }
+    RMT_TRY(MemoryCgroup cgroup, MemoryCgroup::open(path));
+    return Target(std::move(cgroup));
+}
+
+Result<std::string> mount_of(const std::string& domain) {
+    if (domain == "tcp") return load::find_unified_mount();
+    RMT_TRY(const load::MemoryController controller, load::find_memory_controller());
+    return controller.mount;
+}
+
 // The cgroups named on the command line, else those that match the policy's `attach` patterns.
-Result<std::vector<MemoryCgroup>> find_cgroups(const std::vector<std::string>& given, const std::vector<std::string>& patterns) {
-    std::vector<MemoryCgroup> found;
+Result<std::vector<Target>> find_cgroups(const std::string& domain, const std::vector<std::string>& given, const std::vector<std::string>& patterns) {
+    std::vector<Target> found;
     for (const std::string& path : given) {
-        RMT_TRY(MemoryCgroup cgroup, MemoryCgroup::open(path));
+        RMT_TRY(Target cgroup, open_target(domain, path));
         found.push_back(std::move(cgroup));
     }
     if (!given.empty() || patterns.empty()) return found;
-    RMT_TRY(const load::MemoryController controller, load::find_memory_controller());
+    RMT_TRY(const std::string mount, mount_of(domain));
     for (const std::string& pattern : patterns) {
         glob_t matches = {};
-        if (glob((controller.mount + pattern).c_str(), GLOB_ONLYDIR, nullptr, &matches) == 0)
+        if (glob((mount + pattern).c_str(), GLOB_ONLYDIR, nullptr, &matches) == 0)
             for (size_t i = 0; i < matches.gl_pathc; i++)
-                if (auto cgroup = MemoryCgroup::open(matches.gl_pathv[i])) found.push_back(std::move(*cgroup));
+                if (auto cgroup = open_target(domain, matches.gl_pathv[i])) found.push_back(std::move(*cgroup));
         globfree(&matches);
     }
     return found;
@@ -72,28 +98,60 @@ bool first_time(const std::string& policy) {
 }
 
 struct Attached {
-    std::vector<std::string> paths, unlimited;
+    std::vector<std::string> paths, unlimited;  // unlimited: memory cgroups without a limit
+    std::vector<load::SocketFigures> sockets;   // domain tcp: of each path
 };
 
-Result<Attached> attach_all(const LivePolicy& live, const std::vector<MemoryCgroup>& cgroups, bool again_is_fine) {
-    Attached attached;
-    for (const MemoryCgroup& cgroup : cgroups) {
-        auto added = live.add_cgroup(cgroup.id());
-        if (!added && !(again_is_fine && added.error().kind == ErrorKind::Conflict)) {
-            added.error().message += " (" + cgroup.path() + ")";
-            return fail(added.error());
-        }
-        attached.paths.push_back(cgroup.path());
-        if (!cgroup.limit_bytes()) attached.unlimited.push_back(cgroup.path());
+Result<void> attach_one(const LivePolicy& live, const Target& target, bool again_is_fine, bool guard, Attached& attached) {
+    if (const auto* unified = std::get_if<UnifiedCgroup>(&target)) {
+        if (!again_is_fine && load::is_attached(live, *unified) && (!guard || load::is_guarded(live, unified->id())))
+            return fail(ErrorKind::Conflict, "policy '" + live.name() + "' is attached to this cgroup already");
+        RMT_TRY(load::SocketFigures sockets, load::attach_scope(live, *unified, guard));
+        attached.sockets.push_back(std::move(sockets));
+    } else {
+        const auto& memory = std::get<MemoryCgroup>(target);
+        const auto added = live.add_cgroup(memory.id());
+        if (!added && !(again_is_fine && added.error().kind == ErrorKind::Conflict)) return fail(added.error());
+        if (!memory.limit_bytes()) attached.unlimited.push_back(memory.path());
     }
+    attached.paths.push_back(path_of(target));
+    return {};
+}
+
+Result<Attached> attach_all(const LivePolicy& live, const std::vector<Target>& cgroups, bool again_is_fine, bool guard) {
+    Attached attached;
+    for (const Target& cgroup : cgroups)
+        if (auto one = attach_one(live, cgroup, again_is_fine, guard, attached); !one) {
+            if (one.error().message.find(path_of(cgroup)) == std::string::npos) one.error().message += " (" + path_of(cgroup) + ")";
+            return fail(one.error());
+        }
     return attached;
+}
+
+Json attached_json(const Attached& attached) {
+    Json list = Json::array();
+    for (size_t i = 0; i < attached.paths.size(); i++) {
+        if (i < attached.sockets.size())
+            list.push_back({{"path", attached.paths[i]}, {"sockets", sockets_json(attached.sockets[i])}});
+        else
+            list.push_back(attached.paths[i]);
+    }
+    return list;
+}
+
+void say_sockets(const Output& out, const Attached& attached) {
+    for (size_t i = 0; i < attached.sockets.size(); i++) {
+        out.say(attached.paths[i] + ": " + sockets_text(attached.sockets[i], "converted"));
+        say_unreachable(out, attached.sockets[i]);
+    }
 }
 
 void warn_about(const Output& out, const LivePolicy& live, const Attached& attached) {
     for (const std::string& path : attached.unlimited)
         out.say("warning: " + path + " has no memory limit: its pages are swapped only when the whole machine is short of memory");
-    if (!load::swap_is_on())
+    if (live.manifest().domain == "mm" && !load::swap_is_on())
         out.say("warning: no swap is on: anonymous memory is never swapped, and only file mappings can be prefetched");
+    if (live.manifest().domain == "tcp") say_refusals(out, live);
     const auto scope = live.cgroups();
     if (scope && scope->empty()) {
         out.say("warning: no cgroup is attached, so the policy sees nothing yet");
@@ -122,7 +180,7 @@ bool unchanged(const Package& package, const load::LoadRequest& request) {
 
 }  // namespace
 
-int cmd_apply(const Output& out, const PolicyArgs& args, const std::vector<std::string>& paths, const std::string& mode, bool twin) {
+int cmd_apply(const Output& out, const PolicyArgs& args, const std::vector<std::string>& paths, const std::string& mode, bool twin, bool guard) {
     int exit = kOk;
     BuildOptions options;
     options.models = args.models;
@@ -130,7 +188,9 @@ int cmd_apply(const Output& out, const PolicyArgs& args, const std::vector<std::
     options.verify.max_pages = args.max_pages;
     const auto package = build(out, args.file, options, exit);
     if (!package) return exit;
-    RMT_CLI_TRY(const std::vector<MemoryCgroup> cgroups, find_cgroups(paths, package->manifest.attach));
+    RMT_CLI_TRY(const std::vector<Target> cgroups, find_cgroups(package->manifest.domain, paths, package->manifest.attach));
+    const bool tcp = package->manifest.domain == "tcp";
+    if (guard && !tcp) return out.error({ErrorKind::Input, "--guard was given, and the policy is of domain " + package->manifest.domain, "only domain tcp has a guard", 0, {}});
 
     load::LoadRequest request;
     request.object = package->object;
@@ -146,55 +206,89 @@ int cmd_apply(const Output& out, const PolicyArgs& args, const std::vector<std::
 
     const bool same = unchanged(*package, request);
     std::string hooks;
+    load::SocketFigures renewed;
     if (!same) {
         RMT_CLI_TRY(const load::LoadReport report, load::load_policy(request));
         hooks = load::name_of(report.hooks);
+        renewed = report.renewed;
     }
     RMT_CLI_TRY(const LivePolicy live, LivePolicy::open(request.manifest.policy));
     if (same && !mode.empty()) RMT_CLI_CHECK(live.set_mode(declared));
-    RMT_CLI_TRY(const Attached attached, attach_all(live, cgroups, true));
+    RMT_CLI_TRY(const Attached attached, attach_all(live, cgroups, true, guard));
+    if (same && tcp) {
+        RMT_CLI_TRY(renewed, load::refresh_scope(live));
+    }
     RMT_CLI_TRY(const std::vector<load::CgroupFigures> scope, live.cgroups());
     if (out.json) {
         Json list = Json::array();
         for (const load::CgroupFigures& c : scope) list.push_back({{"id", c.id}, {"path", c.path}});
-        out.document("apply", {{"policy", live.name()}, {"changed", !same}, {"hooks", hooks}, {"mode", load::mode_name(live.ctl().mode)}, {"cgroups", list}});
+        out.document("apply", {{"policy", live.name()}, {"changed", !same}, {"hooks", hooks}, {"mode", load::mode_name(live.ctl().mode)}, {"cgroups", list},
+                               {"attached", attached_json(attached)}, {"renewed", sockets_json(renewed)}});
         return kOk;
     }
     out.print(fmt::format("{}: {}, mode {}, attached to {} cgroup{}", live.name(), same ? "unchanged" : "loaded (" + hooks + " hooks)",
                           load::mode_name(live.ctl().mode), scope.size(), scope.size() == 1 ? "" : "s"));
+    if (renewed.changed) out.say("note: " + std::to_string(renewed.changed) + " open sockets begin anew in the new code");
+    say_sockets(out, attached);
     if (careful && !same)
         out.say("note: a policy with a model starts in shadow the first time on a host; let it act with: rmt-load mode " + live.name() + " enforce");
     if (!same) note_last_models(out, live);
     warn_about(out, live, attached);
-    if (!live.has_agent()) out.say("note: no agent is running, so nothing is prefetched; start it with: rmt-agent " + live.name());
+    if (!tcp && !live.has_agent()) out.say("note: no agent is running, so nothing is prefetched; start it with: rmt-agent " + live.name());
     return kOk;
 }
 
-int cmd_attach(const Output& out, const std::string& policy, const std::vector<std::string>& paths) {
+int cmd_attach(const Output& out, const std::string& policy, const std::vector<std::string>& paths, bool guard) {
     RMT_CLI_TRY(const LivePolicy live, LivePolicy::open(policy));
-    RMT_CLI_TRY(const std::vector<MemoryCgroup> cgroups, find_cgroups(paths, live.manifest().attach));
-    RMT_CLI_TRY(const Attached attached, attach_all(live, cgroups, false));
+    const std::string& domain = live.manifest().domain;
+    if (guard && domain != "tcp") return out.error({ErrorKind::Input, "--guard was given, and the policy is of domain " + domain, "only domain tcp has a guard", 0, {}});
+    RMT_CLI_TRY(const std::vector<Target> cgroups, find_cgroups(domain, paths, live.manifest().attach));
+    RMT_CLI_TRY(const Attached attached, attach_all(live, cgroups, false, guard));
     warn_about(out, live, attached);
-    if (out.json) out.document("attach", {{"policy", policy}, {"cgroups", attached.paths}});
+    if (out.json) out.document("attach", {{"policy", policy}, {"cgroups", attached_json(attached)}});
     for (const std::string& path : attached.paths)
         if (!out.json) out.print(policy + ": attached to " + path);
+    say_sockets(out, attached);
     return kOk;
 }
 
 int cmd_detach(const Output& out, const std::string& policy, const std::vector<std::string>& paths) {
+    load::SocketFigures sockets;
+    bool tcp = false;
     if (!paths.empty()) {
         RMT_CLI_TRY(const LivePolicy live, LivePolicy::open(policy));
-        RMT_CLI_TRY(const std::vector<MemoryCgroup> cgroups, find_cgroups(paths, {}));
-        for (const MemoryCgroup& cgroup : cgroups) RMT_CLI_CHECK(live.remove_cgroup(cgroup.id()));
+        tcp = live.manifest().domain == "tcp";
+        RMT_CLI_TRY(const std::vector<Target> cgroups, find_cgroups(live.manifest().domain, paths, {}));
+        for (const Target& cgroup : cgroups) {
+            if (const auto* memory = std::get_if<MemoryCgroup>(&cgroup)) {
+                RMT_CLI_CHECK(live.remove_cgroup(memory->id()));
+                continue;
+            }
+            RMT_CLI_TRY(const load::SocketFigures one, load::detach_scope(live, std::get<UnifiedCgroup>(cgroup)));
+            sockets.seen += one.seen;
+            sockets.changed += one.changed;
+            sockets.refused += one.refused;
+            sockets.namespaces = one.namespaces;
+            sockets.unreachable = one.unreachable;
+        }
     } else {
-        RMT_CLI_CHECK(load::unload_policy(policy));
-        RMT_CLI_CHECK(load::release_page_cluster(policy));
+        RMT_CLI_TRY(const load::UnloadReport report, load::unload_policy(policy));
+        tcp = report.tcp;
+        sockets = report.sockets;
+        if (!tcp) RMT_CLI_CHECK(load::release_page_cluster(policy));
     }
+    Json data = {{"policy", policy}, {"cgroups", paths}, {"unloaded", paths.empty()}};
+    if (tcp) data["sockets"] = sockets_json(sockets);
     if (out.json)
-        out.document("detach", {{"policy", policy}, {"cgroups", paths}, {"unloaded", paths.empty()}});
+        out.document("detach", data);
     else
         out.print(policy + (paths.empty() ? ": detached and unloaded" : ": detached from " + paths.front() + (paths.size() > 1 ? " and others" : "")));
-    return kOk;
+    if (tcp) {
+        out.say(policy + ": " + sockets_text(sockets, "given back what they had"));
+        say_unreachable(out, sockets);
+        if (sockets.refused) out.say("warning: what " + std::to_string(sockets.refused) + " sockets had is not registered any more; they run reno now");
+    }
+    return sockets.refused ? kPartly : kOk;
 }
 
 int cmd_mode(const Output& out, const std::string& policy, const std::string& text) {
@@ -207,7 +301,7 @@ int cmd_mode(const Output& out, const std::string& policy, const std::string& te
         out.document("mode", {{"policy", policy}, {"mode", load::mode_name(live.ctl().mode)}, {"agent", live.has_agent()}});
     else
         out.print(policy + ": mode " + load::mode_name(live.ctl().mode));
-    if (live.ctl().mode == RMT_MODE_ENFORCE && !live.has_agent())
+    if (live.manifest().domain == "mm" && live.ctl().mode == RMT_MODE_ENFORCE && !live.has_agent())
         out.say("note: no agent is running, so nothing is prefetched; start it with: rmt-agent " + policy);
     return kOk;
 }

@@ -7,6 +7,7 @@
 #include "loader/bpffs.h"
 #include "loader/cli/commands.h"
 #include "loader/cli/model_online.h"
+#include "loader/cli/tcp_text.h"
 #include "loader/live.h"
 #include "models/model.h"
 
@@ -103,20 +104,27 @@ std::string model_state(const Json& model, size_t digits) {
     return model["loaded"].get<bool>() ? model["digest"].get<std::string>().substr(0, digits) : "none yet";
 }
 
+// A policy of domain tcp acts by itself; its agent trains.
+const char* agent_text(const LivePolicy& live) {
+    if (live.manifest().domain == "tcp") return live.has_agent() ? "training" : "none needed";
+    return live.has_agent() ? "acting" : "not running";
+}
+
 int stats_once(const Output& out, const std::string& policy) {
     RMT_CLI_TRY(const LivePolicy live, LivePolicy::open(policy));
     RMT_CLI_TRY(const std::vector<CgroupFigures> cgroups, live.cgroups());
     RMT_CLI_TRY(Json tables, tables_json(live));
     RMT_CLI_TRY(Json models, models_json(live));
+    const bool tcp = live.manifest().domain == "tcp";
     if (out.json) {
         Json list = Json::array();
-        for (const CgroupFigures& c : cgroups) list.push_back(cgroup_json(c));
+        for (const CgroupFigures& c : cgroups) list.push_back(tcp ? tcp_cgroup_json(live, c) : cgroup_json(c));
         out.document("stats", {{"policy", policy}, {"mode", load::mode_name(live.ctl().mode)}, {"agent", live.has_agent()}, {"cgroups", list},
                                {"tables", tables}, {"models", models}});
         return kOk;
     }
-    std::string text = fmt::format("{}   mode {}   agent {}\n", policy, load::mode_name(live.ctl().mode), live.has_agent() ? "acting" : "not running");
-    for (const CgroupFigures& c : cgroups) text += cgroup_text(c);
+    std::string text = fmt::format("{}   mode {}   agent {}\n", policy, load::mode_name(live.ctl().mode), agent_text(live));
+    for (const CgroupFigures& c : cgroups) text += tcp ? tcp_cgroup_text(live, c) : cgroup_text(c);
     if (cgroups.empty()) text += "no cgroup is attached\n";
     for (const Json& table : tables) {
         text += fmt::format("table {}\n", table["name"].get<std::string>());
@@ -129,6 +137,17 @@ int stats_once(const Output& out, const std::string& policy) {
         text += fmt::format("model {}: {}{}\n", model["name"].get<std::string>(), model_state(model, 19), model["trains"].get<bool>() ? ", trains in the background" : "");
     out.print(text);
     return kOk;
+}
+
+std::string limits_text(const Manifest& m) {
+    const std::string cost = m.limits.cost_ns ? format_ns(static_cast<double>(m.limits.cost_ns)) : "the profile's";
+    if (!m.tcp)
+        return fmt::format("  limit  {} pages per event, {} pages per {}, cost {}\n", m.limits.prefetch_per_event, m.limits.prefetch_rate,
+                           format_ns(static_cast<double>(m.limits.prefetch_window_ns)), cost);
+    return fmt::format("  base   {}\n", m.tcp->base.empty() ? "none: the policy owns the growth of the window" : m.tcp->base) +
+           fmt::format("  limit  window {}..{} segments{}, pacing {} .. {}, cost {}\n", m.tcp->cwnd_min, m.tcp->cwnd_max,
+                       m.tcp->change ? fmt::format(", by {}x per round trip at most", m.tcp->change) : "", rate_text(m.tcp->pacing_min),
+                       rate_text(m.tcp->pacing_max), cost);
 }
 
 }  // namespace
@@ -149,7 +168,7 @@ int cmd_list(const Output& out) {
         list.push_back({{"policy", name}, {"domain", live->manifest().domain}, {"mode", load::mode_name(live->ctl().mode)}, {"agent", live->has_agent()},
                         {"cgroups", n}});
         text += fmt::format("{:<24} {:<6} {:<8} {:<10} {:>3} cgroup{}   {}\n", name, live->manifest().domain, load::mode_name(live->ctl().mode),
-                            live->has_agent() ? "acting" : "no agent", n, n == 1 ? " " : "s", live->manifest().description);
+                            live->has_agent() ? "acting" : live->manifest().domain == "tcp" ? "-" : "no agent", n, n == 1 ? " " : "s", live->manifest().description);
     }
     if (out.json)
         out.document("list", {{"policies", list}});
@@ -170,10 +189,9 @@ int cmd_show(const Output& out, const std::string& policy) {
         return kOk;
     }
     std::string text = fmt::format("{}: {}\n  from {}, domain {}, mode {}\n", policy, m.description, m.source, m.domain, load::mode_name(live.ctl().mode));
-    text += fmt::format("  limit  {} pages per event, {} pages per {}, cost {}\n", m.limits.prefetch_per_event, m.limits.prefetch_rate,
-                        format_ns(static_cast<double>(m.limits.prefetch_window_ns)), format_ns(static_cast<double>(m.limits.cost_ns)));
+    text += limits_text(m);
     if (m.limits.breach)
-        text += fmt::format("  breach {} < {} % over {} => shadow for {}\n", m.limits.breach->measure, m.limits.breach->percent,
+        text += fmt::format("  breach {} {} {} % over {} => shadow for {}\n", m.limits.breach->measure, m.tcp ? ">" : "<", m.limits.breach->percent,
                             format_ns(static_cast<double>(m.limits.breach->window_ns)),
                             m.limits.breach->hold_ns ? format_ns(static_cast<double>(m.limits.breach->hold_ns)) : "good");
     for (const ManifestField& field : m.state)

@@ -24,8 +24,9 @@ int cmd_fmt(const Output& out, const std::string& file, bool write);
 int cmd_explain(const Output& out, const std::string& what, const std::string& which);
 int cmd_compile(const Output& out, const PolicyArgs& args, const std::string& folder);
 
-int cmd_apply(const Output& out, const PolicyArgs& args, const std::vector<std::string>& cgroups, const std::string& mode, bool twin);
-int cmd_attach(const Output& out, const std::string& policy, const std::vector<std::string>& cgroups);
+int cmd_apply(const Output& out, const PolicyArgs& args, const std::vector<std::string>& cgroups, const std::string& mode, bool twin,
+              bool guard = false);
+int cmd_attach(const Output& out, const std::string& policy, const std::vector<std::string>& cgroups, bool guard = false);
 int cmd_detach(const Output& out, const std::string& policy, const std::vector<std::string>& cgroups);
 int cmd_mode(const Output& out, const std::string& policy, const std::string& mode);
 
@@ -41,6 +42,15 @@ int cmd_run(const Output& out, const RunArgs& args);
 int cmd_list(const Output& out);
 int cmd_show(const Output& out, const std::string& policy);
 int cmd_stats(const Output& out, const std::string& policy, double interval_s);
+
+int cmd_why(const Output& out, const std::string& policy, const std::string& socket);  // "SRC:PORT-DST:PORT", "[v6]:port"
+
+struct TopArgs {
+    std::string policy;   // empty: all
+    double interval_s = 1;
+    uint32_t count = 0;   // times, 0: until told to stop
+};
+int cmd_top(const Output& out, const TopArgs& args);
 
 int cmd_table_list(const Output& out, const std::string& where);
 int cmd_table_add(const Output& out, const std::string& where, const std::vector<std::string>& entries, int position);

@@ -20,12 +20,13 @@ struct Arguments {
     UseArgs use;
     DiffArgs diff;
     CollectArgs collect;
+    TopArgs top;
     std::string name, kind, dump, folder, mode, where, what, which, model, data;
     std::vector<std::string> cgroups, models, entries;
     double interval = 0;
     int at = -1;
     uint32_t steps = 1;
-    bool write = false, twin = false, by_float = false, by_kernel = false;
+    bool write = false, twin = false, guard = false, by_float = false, by_kernel = false;
     std::function<int()> verb;
 };
 
@@ -62,14 +63,16 @@ void add_build_verbs(CLI::App& app, Arguments& a) {
 
 void add_run_verbs(CLI::App& app, Arguments& a) {
     auto* s = verb(app, a, "apply", "check, load and attach a policy, or replace the loaded one",
-                   [&a] { return cmd_apply(a.out, a.policy, a.cgroups, a.mode, a.twin); });
+                   [&a] { return cmd_apply(a.out, a.policy, a.cgroups, a.mode, a.twin, a.guard); });
     add_policy_file(s, a);
-    s->add_option("--cgroup", a.cgroups, "memory cgroup to attach to (repeatable)");
+    s->add_option("--cgroup", a.cgroups, "cgroup to attach to (repeatable): of the memory controller, for domain tcp of version 2");
+    s->add_flag("--guard", a.guard, "domain tcp: applications there may choose no other congestion control");
     s->add_option("--mode", a.mode, "off, shadow or enforce; default: the policy's");
     s->add_flag("--test-twin", a.twin, "also pin the program that tests the policy's code by hand")->group("");
-    s = verb(app, a, "attach", "attach a loaded policy to more cgroups", [&a] { return cmd_attach(a.out, a.name, a.cgroups); });
+    s = verb(app, a, "attach", "attach a loaded policy to more cgroups", [&a] { return cmd_attach(a.out, a.name, a.cgroups, a.guard); });
     s->add_option("policy", a.name)->required();
-    s->add_option("--cgroup", a.cgroups, "memory cgroup (repeatable); default: the policy's own patterns");
+    s->add_option("--cgroup", a.cgroups, "cgroup (repeatable); default: the policy's own patterns");
+    s->add_flag("--guard", a.guard, "domain tcp: applications there may choose no other congestion control");
     s = verb(app, a, "detach", "unload a policy, or take it off some cgroups", [&a] { return cmd_detach(a.out, a.name, a.cgroups); });
     s->add_option("policy", a.name)->required();
     s->add_option("--cgroup", a.cgroups, "only these (repeatable)");
@@ -91,6 +94,13 @@ void add_show_verbs(CLI::App& app, Arguments& a) {
     s = verb(app, a, "stats", "figures of each cgroup, entry and model", [&a] { return cmd_stats(a.out, a.name, a.interval); });
     s->add_option("policy", a.name)->required();
     s->add_option("-i,--interval", a.interval, "again every so many seconds");
+    s = verb(app, a, "why", "domain tcp: what was last decided for a socket, and which entry said so", [&a] { return cmd_why(a.out, a.name, a.what); });
+    s->add_option("policy", a.name)->required();
+    s->add_option("--socket", a.what, "SRC:PORT-DST:PORT, [v6]:port; default: all in short");
+    s = verb(app, a, "top", "rates of each cgroup and entry", [&a] { return cmd_top(a.out, a.top); });
+    s->add_option("policy", a.top.policy, "default: all that are loaded");
+    s->add_option("-i,--interval", a.top.interval_s, "seconds")->check(CLI::Range(0.01, 3600.0))->capture_default_str();
+    s->add_option("-n,--count", a.top.count, "end after so many times");
     s = verb(app, a, "collect", "write what a policy collects to .npy, .csv or .jsonl", [&a] { return cmd_collect(a.out, a.collect); });
     s->add_option("policy", a.collect.policy)->required();
     s->add_option("-o,--output", a.collect.output, "file, or - for JSON lines")->required();

@@ -140,6 +140,16 @@ Result<void> carry_links(const std::string& old_dir, const std::string& dir) {
     return {};
 }
 
+// Sockets that no pass could reach keep the code, and with the mode off that is the base alone.
+void switch_off(const std::string& dir) {
+    Fd map(bpf_obj_get((dir + "/rmt_ctl").c_str()));
+    const __u32 zero = 0;
+    rmt_ctl ctl = {};
+    if (!map || bpf_map_lookup_elem(map.get(), &zero, &ctl) != 0) return;
+    ctl.mode = RMT_MODE_OFF;
+    bpf_map_update_elem(map.get(), &zero, &ctl, BPF_ANY);
+}
+
 }  // namespace
 
 Result<LoadReport> load_tcp_into(const LoadRequest& request, const std::string& dir, const std::string& old_dir) {
@@ -182,6 +192,7 @@ Result<SocketFigures> restore_all(const std::string& dir) {
         figures.changed += late.changed;
         figures.refused += late.refused;
     }
+    switch_off(dir);
     return figures;
 }
 

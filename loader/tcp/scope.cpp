@@ -117,6 +117,20 @@ Result<SocketFigures> attach_scope(const LivePolicy& live, const UnifiedCgroup& 
     return pass_sockets(dir, RMT_TCP_TASK_CONVERT, cgroup.id());
 }
 
+Result<SocketFigures> refresh_scope(const LivePolicy& live) {
+    RMT_TRY(Fd lock, lock_policies());
+    const std::string dir = pin_dir(live.name());
+    RMT_TRY(const std::vector<CgroupFigures> cgroups, live.cgroups());
+    for (const CgroupFigures& c : cgroups) {
+        auto cgroup = UnifiedCgroup::from_id(c.id);
+        if (cgroup && !has_pin(dir, "sockops", c.id)) RMT_CHECK(link_to_cgroup(dir, "sockops", *cgroup));
+    }
+    RMT_TRY(SocketFigures figures, pass_sockets(dir, RMT_TCP_TASK_RENEW, 0));
+    RMT_TRY(const SocketFigures converted, pass_sockets(dir, RMT_TCP_TASK_CONVERT, 0));
+    figures.refused += converted.refused;
+    return figures;
+}
+
 Result<SocketFigures> detach_scope(const LivePolicy& live, const UnifiedCgroup& cgroup) {
     RMT_TRY(Fd lock, lock_policies());
     const std::string dir = pin_dir(live.name());

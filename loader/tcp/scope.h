@@ -27,6 +27,9 @@ Result<void> link_to_cgroup(const std::string& dir, const std::string& kind, con
 // domain tcp has this cgroup, or one above or below it.
 Result<SocketFigures> attach_scope(const LivePolicy& live, const UnifiedCgroup& cgroup, bool guard);
 
+// What interrupted runs left undone: links of cgroups in scope, open sockets not converted or still in old code.
+Result<SocketFigures> refresh_scope(const LivePolicy& live);
+
 bool is_attached(const LivePolicy& live, const UnifiedCgroup& cgroup);
 bool is_guarded(const LivePolicy& live, uint64_t cgroup);
 
