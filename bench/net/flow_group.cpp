@@ -91,6 +91,10 @@ private:
     Fd fd_;
 };
 
+// Bytes that have arrived: acknowledged, in order or not. Acknowledged in order alone would jump when a hole is filled, and a window of
+// time could show more than the line carries.
+uint64_t arrived(const tcp_info& info) { return info.tcpi_bytes_acked + uint64_t(info.tcpi_sacked) * info.tcpi_snd_mss; }
+
 struct Bulk {
     Fd socket;
     std::string control;
@@ -98,13 +102,13 @@ struct Bulk {
     tcp_info last{};
     std::vector<double> rtt_ms;
     double cwnd_sum = 0;
-    std::vector<uint64_t> acked;  // at the begin of the window and after each second, for the series
+    std::vector<uint64_t> arrivals;  // at the begin of the window and after each second, for the series
     std::vector<double> series_rtt;
     void sample(bool first, bool second) {
         last = info_of(socket.get());
         if (first) at_warm_up = last;
         if (second) {
-            acked.push_back(last.tcpi_bytes_acked);
+            arrivals.push_back(arrived(last));
             series_rtt.push_back(last.tcpi_rtt / 1e3);
         }
         if (last.tcpi_rtt == 0) return;  // not connected yet
@@ -123,11 +127,12 @@ nlohmann::json bulk_figures(const Bulk& flow, const Group& group, double seconds
     const auto& a = flow.at_warm_up;
     const auto& b = flow.last;
     auto series = nlohmann::json::array();
-    for (size_t i = 1; i < flow.acked.size(); i++) series.push_back({double(flow.acked[i] - flow.acked[i - 1]) * 8e-6, flow.series_rtt[i]});
+    for (size_t i = 1; i < flow.arrivals.size(); i++)
+        series.push_back({(double(flow.arrivals[i]) - double(flow.arrivals[i - 1])) * 8e-6, flow.series_rtt[i]});
     return {{"asked", group.control},
             {"series", series},
             {"control", flow.control},
-            {"mbit", double(b.tcpi_bytes_acked - a.tcpi_bytes_acked) * 8e-6 / seconds},
+            {"mbit", (double(arrived(b)) - double(arrived(a))) * 8e-6 / seconds},
             {"rtt", flow.rtt_ms},
             {"rtt_min_ms", b.tcpi_min_rtt / 1e3},
             {"retransmits", b.tcpi_total_retrans - a.tcpi_total_retrans},

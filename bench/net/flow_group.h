@@ -38,7 +38,7 @@ struct Schedule {
     int64_t start_of(int flow) const;
 };
 
-// One JSON object. A bulk group: "flows", each with "control" (in force at the end), "mbit" (bytes acknowledged in the window),
+// One JSON object. A bulk group: "flows", each with "control" (in force at the end), "mbit" (bytes that arrived in the window),
 // "rtt" (samples in ms, every 10 ms of the window), "rtt_min_ms", "retransmits", "cwnd" (mean, packets), and perhaps "series": of each
 // second [Mbit/s, last RTT]. Short transfers: "short" with "ms" (from connect() until the server has read the last byte and said so) and
 // "unfinished" (age in ms at the end of those that were not done).
