@@ -51,8 +51,13 @@ class Policies:
             folder = os.path.join(hierarchy(), f"rmt-grid-{os.getpid()}-{len(self.made)}")
             os.mkdir(folder)
             self.made[name] = folder
-            if self.attach:
+            try:
                 output("sh", "-c", self.fill(self.attach, name))
+            except Failed:
+                # Each run of it then fails: none may go on in a cgroup without its policy.
+                del self.made[name]
+                os.rmdir(folder)
+                raise
         return self.made[name]
 
     def close(self):

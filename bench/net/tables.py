@@ -124,7 +124,10 @@ def doubts(results):
     """What makes figures worth less, in words: the machine and not the path was the limit, or the emulator was late."""
     busy = [r for r in results if r["idle"] < 0.1 and "late_over_5ms" not in r["network"]]
     late = [r for r in results if r["network"].get("late_over_5ms")]
-    lines = [f"{len(busy)} runs had less than a tenth of the CPU idle: there the CPU was the limit."] if busy else []
+    bare = [r for r in results if r["control"].startswith("policy:") and any(f["group"] == 0 and f["control"] in cells.KERNEL_CONTROLS
+                                                                             for f in r["figures"]["flows"])]
+    lines = [f"In {len(bare)} runs of a policy its flows ran under a control of the kernel's: it was not attached, or did not act."] if bare else []
+    lines += [f"{len(busy)} runs had less than a tenth of the CPU idle: there the CPU was the limit."] if busy else []
     return lines + ([f"In {len(late)} of {len(results)} runs packets were more than 5 ms late: those are no figures to trust."] if late else [])
 
 

@@ -22,7 +22,7 @@ PATH = cells.Path(10, 30, 1, 0)
 def result(control, mbit, rtt, *, pattern="one", seed=1, path=PATH, jain=1.0, flows=(), short=100.0):
     run = cells.Run(seed, path, pattern, control)
     figures = {"mbit": mbit, "rtt_ms": rtt, "rtt_p95_ms": rtt, "retransmits": 0, "jain": jain, "seconds": 5,
-               "flows": [{"group": g, "mbit": m} for g, m in flows],
+               "flows": [{"group": g, "mbit": m, "control": control.split(":")[-1]} for g, m in flows],
                "short": [{"mean_ms": short, "p95_ms": short, "unfinished": 0, "bytes": 1, "done": 1}] if pattern == "one" else []}
     return {**guest.entry_of(run), "kernel": "6.12", "figures": figures, "network": {}, "idle": 0.5}
 
@@ -97,6 +97,26 @@ class TablesTest(unittest.TestCase):
         late["network"] = {"late_over_5ms": 3}
         self.assertEqual(tables.doubts([fine]), [])
         self.assertEqual([line.split()[0] for line in tables.doubts([fine, busy, late])], ["1", "In"])
+        acts, bare = result("policy:x", 8, 40, flows=((0, 8),)), result("policy:cubic", 8, 40, flows=((0, 8),))
+        self.assertEqual(tables.doubts([acts]), [])
+        self.assertIn("1 runs of a policy", tables.doubts([acts, bare])[0])
+
+    def test_a_policy_that_cannot_be_attached_fails_each_of_its_runs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            guest.hierarchy, before = (lambda: folder), guest.hierarchy
+            try:
+                policies = guest.Policies("test -d {cgroup} && exit 3", "")
+                for _ in range(2):
+                    with self.assertRaisesRegex(guest.Failed, "ended with 3"):
+                        policies.cgroup("x")
+                self.assertEqual(os.listdir(folder), [])
+                policies = guest.Policies("test -d {cgroup}", "test -d {cgroup}")
+                self.assertEqual(policies.cgroup("x"), policies.cgroup("x"))
+                self.assertEqual(len(os.listdir(folder)), 1)
+                policies.close()
+                self.assertEqual(os.listdir(folder), [])
+            finally:
+                guest.hierarchy = before
 
     def test_share_against_cubic(self):
         row = self.table(result("x", 8.0, 40, pattern="mixed", flows=((0, 1), (0, 1), (1, 3), (1, 3))))[(PATH, "mixed")]
