@@ -67,7 +67,8 @@ TcpHost::TcpHost() {
     root_ = *mount + "/rmt-test-" + std::to_string(getpid());
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return;
-    if (fork() == 0) {
+    janitor_pid_ = fork();
+    if (janitor_pid_ == 0) {
         close(ends[1]);
         setsid();
         signal(SIGINT, SIG_IGN);
@@ -88,13 +89,13 @@ TcpHost::~TcpHost() {
     if (janitor_ < 0) return;
     clean(root_);
     close(janitor_);
-    while (waitpid(-1, nullptr, WNOHANG) > 0) {
-    }
+    waitpid(janitor_pid_, nullptr, 0);  // or it would clean up after the next test, too early
 }
 
 load::LoadRequest scope_request(const std::string& object, const std::string& policy) {
     load::LoadRequest request;
-    const std::string bytes = read_all(std::string(RMT_SCOPE_OBJECTS) + object + ".o");
+    const char* given = std::getenv("RMT_SCOPE_OBJECTS");  // in a VM
+    const std::string bytes = read_all((given ? std::string(given) : RMT_SCOPE_OBJECTS) + object + ".o");
     request.object.assign(bytes.begin(), bytes.end());
     request.object_digest = object;
     request.manifest.policy = policy;

@@ -30,7 +30,7 @@ public:
 
 private:
     std::string problem_, root_;
-    int janitor_ = -1;
+    int janitor_ = -1, janitor_pid_ = -1;  // the end of its pipe
 };
 
 load::LoadRequest scope_request(const std::string& object = "1", const std::string& policy = kScopeTest);

@@ -134,7 +134,7 @@ void check_recovery(const Connection& connection, const load::UnifiedCgroup& cgr
     CHECK(exchange(connection.pair, 1 << 16));
 }
 
-void kill_everywhere(const std::function<bool(const load::UnifiedCgroup&)>& before, const std::function<bool(const load::UnifiedCgroup&)>& work) {
+void kill_everywhere(const std::function<std::string(const load::UnifiedCgroup&)>& before, const std::function<bool(const load::UnifiedCgroup&)>& work) {
     TcpHost host;
     if (!host.problem().empty()) RMT_SKIP(host.problem());
     const load::UnifiedCgroup cgroup = host.app();
@@ -142,7 +142,8 @@ void kill_everywhere(const std::function<bool(const load::UnifiedCgroup&)>& befo
     for (End end = End::Killed; end == End::Killed; n++) {
         INFO("killed before change " << n);
         const Connection connection(cgroup);
-        REQUIRE(before(cgroup));
+        const std::string why = before(cgroup);
+        REQUIRE(why == "");
         end = run_and_kill([&] { return work(cgroup); }, n);
         REQUIRE(end != End::Failed);
         ended = n;
@@ -154,15 +155,15 @@ void kill_everywhere(const std::function<bool(const load::UnifiedCgroup&)>& befo
 }  // namespace
 
 TEST_CASE("killed while it loads and attaches") {
-    kill_everywhere([](const load::UnifiedCgroup&) { return true; }, [](const load::UnifiedCgroup& cgroup) { return apply(cgroup, "1").empty(); });
+    kill_everywhere([](const load::UnifiedCgroup&) { return std::string(); }, [](const load::UnifiedCgroup& cgroup) { return apply(cgroup, "1").empty(); });
 }
 
 TEST_CASE("killed while it replaces") {
-    kill_everywhere([](const load::UnifiedCgroup& cgroup) { return apply(cgroup, "1").empty(); },
+    kill_everywhere([](const load::UnifiedCgroup& cgroup) { return apply(cgroup, "1"); },
                     [](const load::UnifiedCgroup&) { return load::load_policy(scope_request("2")).has_value(); });
 }
 
 TEST_CASE("killed while it detaches") {
-    kill_everywhere([](const load::UnifiedCgroup& cgroup) { return apply(cgroup, "1").empty(); },
+    kill_everywhere([](const load::UnifiedCgroup& cgroup) { return apply(cgroup, "1"); },
                     [](const load::UnifiedCgroup&) { return load::unload_policy(kScopeTest).has_value(); });
 }
