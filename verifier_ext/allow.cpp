@@ -102,7 +102,7 @@ std::optional<Rejected> check_call(const Object& object, const Profile& profile,
                       "allowed are " + known_names(profile.helpers));
     if (insn.is_call() && insn.ref == Ref::Kfunc && !profile.find_kfunc(object.externs[insn.target]))
         return reject("V0103", fmt::format("kernel function {} is not allowed in domain {}", object.externs[insn.target], profile.domain),
-                      "loops by bpf_for are the only use of kernel functions");
+                      profile.writers.empty() ? "loops by bpf_for are the only use of kernel functions" : "loops by bpf_for and the kernel's own controls are the only use of kernel functions");
     return std::nullopt;
 }
 

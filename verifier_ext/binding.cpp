@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bpf/include/rmt/learn_layout.h"
 #include "bpf/include/rmt/model_layout.h"
 #include "bpf/include/rmt/net_layout.h"
@@ -26,6 +28,7 @@ std::string type_name(uint32_t type) {
         case BPF_MAP_TYPE_ARRAY_OF_MAPS: return "array_of_maps";
         case BPF_MAP_TYPE_RINGBUF: return "ringbuf";
         case BPF_MAP_TYPE_TASK_STORAGE: return "task_storage";
+        case BPF_MAP_TYPE_SK_STORAGE: return "sk_storage";
         default: return fmt::format("type {}", type);
     }
 }
@@ -90,6 +93,24 @@ std::optional<Rejected> check_map(const MapDef& map, const Profile& profile, con
     return std::nullopt;
 }
 
+// What the kernel registers: its name is the policy's, nobody else may choose it (flags are 0), its functions are this domain's.
+std::optional<Rejected> check_controls(const Object& object, const Profile& profile, const Manifest& manifest) {
+    if (!profile.controls.empty() && object.controls.empty())
+        return reject("V0003", fmt::format("the object has no control '{}'", profile.controls[0]), 0, manifest);
+    for (const Control& control : object.controls) {
+        if (std::count(profile.controls.begin(), profile.controls.end(), control.name) == 0 || control.type != profile.control_type)
+            return reject("V0004", fmt::format("'{}', a {}, is nothing that domain {} registers", control.name, control.type, profile.domain), 0, manifest);
+        if (control.kernel_name != manifest.policy)
+            return reject("V0008", fmt::format("control '{}' is registered as '{}', the policy is '{}'", control.name, control.kernel_name, manifest.policy), 0, manifest);
+        if (!control.plain)
+            return reject("V0005", fmt::format("control '{}' sets more than its name and functions, expected no flags", control.name), 0, manifest);
+        for (uint32_t function : control.functions)
+            if (!object.functions[function].section.starts_with("struct_ops/"))
+                return reject("V0008", fmt::format("control '{}' names program '{}' of section '{}'", control.name, object.functions[function].name, object.functions[function].section), 0, manifest);
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Rejected> check_binding(const Object& object, const Profile& profile, const Manifest& manifest) {
@@ -104,13 +125,14 @@ std::optional<Rejected> check_binding(const Object& object, const Profile& profi
         if (object.find_map((model.online ? "rmt_online_" : "rmt_model_") + model.name) < 0)
             return reject("V0008", fmt::format("model '{}' of the policy is not in the object", model.name), model.line, manifest);
     for (const std::string& name : {profile.sink_map, profile.control_map})
-        if (object.find_map(name) < 0) return reject("V0003", fmt::format("the object has no map '{}'", name), 0, manifest);
-    for (const std::string& name : {profile.sink_function, profile.mode_function, profile.take_function}) {
+        if (!name.empty() && object.find_map(name) < 0) return reject("V0003", fmt::format("the object has no map '{}'", name), 0, manifest);
+    for (const std::string& name : {profile.sink_function, profile.mode_function, profile.take_function, profile.event_function, profile.act_function}) {
+        if (name.empty()) continue;
         const Function* function = object.find_function(name);
         if (!function || function->program)
             return reject("V0003", fmt::format("the object has no function '{}' of its own; the proofs start there", name), 0, manifest);
     }
-    return std::nullopt;
+    return check_controls(object, profile, manifest);
 }
 
 }  // namespace rmt::verify

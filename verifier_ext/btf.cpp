@@ -19,6 +19,10 @@ struct ExtSection {
 struct RawLine {
     uint32_t insn_off, file_off, text_off, position;
 };
+struct RawCore {
+    uint32_t insn_off, type_id, access_off, kind;
+};
+constexpr uint32_t kFieldOffset = 0;  // linux/bpf.h: BPF_CORE_FIELD_BYTE_OFFSET
 
 // Bytes behind the head of a type of this kind; none: not a kind that we know.
 std::optional<uint64_t> tail_size(uint32_t kind, uint32_t count) {
@@ -148,8 +152,17 @@ Result<MapDef> Btf::map_of(uint32_t id, int depth) const {
     return map;
 }
 
+// A member of a map's value that is tagged so holds a pointer which the kernel follows and programs may load.
+bool Btf::may_hold_kernel_pointers() const {
+    return std::any_of(types_.begin(), types_.end(), [&](const Type& t) {
+        const std::string tag = t.kind() == BTF_KIND_TYPE_TAG ? text(t.head.name_off) : "";
+        return tag.starts_with("kptr") || tag == "percpu_kptr" || tag == "uptr";
+    });
+}
+
 Result<std::vector<MapDef>> Btf::maps() const {
     std::vector<MapDef> maps;
+    if (may_hold_kernel_pointers()) return bad("the object has a type that holds kernel pointers (kptr), which a map could keep");
     for (const Type& section : types_) {
         if (section.kind() != BTF_KIND_DATASEC || text(section.head.name_off) != ".maps") continue;
         for (uint32_t i = 0; i < section.count(); i++) {
@@ -164,6 +177,43 @@ Result<std::vector<MapDef>> Btf::maps() const {
         }
     }
     return maps;
+}
+
+// "0:12" of struct tcp_sock: its member 12, of the object that is pointed to. What is nested deeper, or no offset, has no name.
+std::string Btf::field_of(uint32_t id, const std::string& access, uint32_t kind) const {
+    const Type* t = type(skip_names(id));
+    if (kind != kFieldOffset || !t || t->kind() != BTF_KIND_STRUCT || !access.starts_with("0:") || access.size() > 6) return {};
+    uint32_t index = 0;
+    for (char c : access.substr(2)) {
+        if (c < '0' || c > '9') return {};
+        index = index * 10 + static_cast<uint32_t>(c - '0');
+    }
+    auto member = index < t->count() ? read_at<btf_member>(t->rest, uint64_t{index} * sizeof(btf_member)) : std::nullopt;
+    // Flavours, struct name___1, are matched to the kernel's type without what follows the three underscores.
+    std::string name = text(t->head.name_off);
+    return member ? name.substr(0, name.find("___")) + "." + text(member->name_off) : std::string();
+}
+
+Result<std::vector<ControlDef>> Btf::controls(const std::string& section_name) const {
+    std::vector<ControlDef> controls;
+    for (const Type& section : types_) {
+        if (section.kind() != BTF_KIND_DATASEC || text(section.head.name_off) != section_name) continue;
+        for (uint32_t i = 0; i < section.count(); i++) {
+            auto info = read_at<btf_var_secinfo>(section.rest, uint64_t{i} * sizeof(btf_var_secinfo));
+            const Type* variable = info ? type(info->type) : nullptr;
+            const Type* t = variable && variable->kind() == BTF_KIND_VAR ? type(skip_names(variable->head.type)) : nullptr;
+            if (!t || t->kind() != BTF_KIND_STRUCT) return bad(fmt::format("section {} holds something that is no struct", section_name));
+            ControlDef control{text(variable->head.name_off), text(t->head.name_off), t->head.size, 0, 0};
+            for (uint32_t m = 0; m < t->count(); m++) {
+                auto member = read_at<btf_member>(t->rest, uint64_t{m} * sizeof(btf_member));
+                auto size = member ? size_of(member->type) : std::nullopt;
+                if (!member || text(member->name_off) != "name" || !size || member->offset % 8) continue;
+                control.name_offset = member->offset / 8, control.name_size = static_cast<uint32_t>(*size);
+            }
+            controls.push_back(std::move(control));
+        }
+    }
+    return controls;
 }
 
 Result<ExtInfo> Btf::ext(Bytes section) const {
@@ -191,8 +241,9 @@ Result<ExtInfo> Btf::ext(Bytes section) const {
         auto raw = *read_at<RawLine>(bytes, 0);
         info.lines[name].push_back({raw.insn_off / 8, text(raw.file_off), raw.position >> 10, raw.position & 0x3ff});
     }));
-    RMT_CHECK(each(head->core_off, head->core_len, 16, [&](const std::string& name, Bytes bytes) {
-        info.core_slots[name].push_back(*read_at<uint32_t>(bytes, 0) / 8);
+    RMT_CHECK(each(head->core_off, head->core_len, sizeof(RawCore), [&](const std::string& name, Bytes bytes) {
+        auto raw = *read_at<RawCore>(bytes, 0);
+        info.core[name].push_back({raw.insn_off / 8, field_of(raw.type_id, text(raw.access_off), raw.kind)});
     }));
     for (auto& [name, lines] : info.lines)
         std::stable_sort(lines.begin(), lines.end(), [](auto& a, auto& b) { return a.slot < b.slot; });

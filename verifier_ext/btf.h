@@ -27,9 +27,22 @@ struct LineRecord {
     uint32_t line = 0, column = 0;
 };
 
+// An instruction that the loader rewrites. `field`: "tcp_sock.snd_cwnd" when what it writes there is that member's offset.
+struct CoreRecord {
+    uint32_t slot = 0;  // in its section
+    std::string field;
+};
+
 struct ExtInfo {
     std::map<std::string, std::vector<LineRecord>> lines;     // by section, ascending
-    std::map<std::string, std::vector<uint32_t>> core_slots;  // by section: instructions that the loader rewrites
+    std::map<std::string, std::vector<CoreRecord>> core;      // by section
+};
+
+// A variable of section `.struct_ops.link`: an object of a kernel struct, which the kernel registers.
+struct ControlDef {
+    std::string name, type;                    // "rmt_control", "tcp_congestion_ops"
+    uint32_t size = 0;
+    uint32_t name_offset = 0, name_size = 0;   // its member `name`, 0 bytes: it has none
 };
 
 class Btf {
@@ -40,6 +53,7 @@ public:
     // The variables of section `.maps`. Their places are with the symbols: BTF has them only after linking.
     Result<std::vector<MapDef>> maps() const;
     Result<ExtInfo> ext(Bytes section) const;
+    Result<std::vector<ControlDef>> controls(const std::string& section) const;
 
 private:
     struct Type {
@@ -54,6 +68,8 @@ private:
     std::optional<uint64_t> size_of(uint32_t id, int depth = 0) const;
     std::optional<uint32_t> number(uint32_t id) const;   // __uint(x, n): pointer to an array of n
     Result<MapDef> map_of(uint32_t id, int depth) const;
+    std::string field_of(uint32_t id, const std::string& access, uint32_t kind) const;
+    bool may_hold_kernel_pointers() const;
 
     std::vector<Type> types_;  // [0] is void
     Bytes strings_;

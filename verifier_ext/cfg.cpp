@@ -185,6 +185,11 @@ void find_loops(const Object& object, const Function& function, Cfg& cfg) {
 
 }  // namespace
 
+RegisterUse registers_of(const Insn& insn) {
+    const Effect e = effect_of(insn);
+    return {e.uses.regs, e.writes.regs};
+}
+
 Cfg make_cfg(const Object& object, const Function& function) {
     Cfg cfg;
     find_blocks(object, function, cfg);

@@ -41,6 +41,12 @@ struct Cfg {
 // The function must have passed check_instructions (allow.h): jumps stay inside and nothing runs off the end.
 Cfg make_cfg(const Object& object, const Function& function);
 
+// Registers that an instruction reads and writes, as bits; a call may read 1..5 and forgets 0..5.
+struct RegisterUse {
+    uint16_t reads = 0, writes = 0;
+};
+RegisterUse registers_of(const Insn& insn);
+
 inline uint64_t stack_word(int32_t offset) {
     int32_t word = (-offset + 7) / 8 - 1;
     return offset < 0 && word < 64 ? uint64_t{1} << word : 0;

@@ -177,6 +177,7 @@ bool CostPass::expand(Exploration& x, uint32_t node) {
             callee = call(state, insn);
             if (!callee) return false;
             add_cost(own, callee->cost);
+            if (object_.functions[insn.target].name == profile_.act_function) own[kSinks]++;
         }
         const std::string kfunc = insn.is_call() && insn.ref == Ref::Kfunc ? object_.externs[insn.target] : "";
         step = insn.loop_step || kfunc == "bpf_iter_num_next" ? &insn : nullptr;
@@ -249,6 +250,12 @@ const Summary* CostPass::summarize(uint32_t index, const std::array<Value, 5>& a
                "write `repeat N` with a constant N, and `break` to leave it early",
                {fmt::format("instruction {} is reached again with nothing counted", at)});
         return nullptr;
+    }
+    if (function.name == profile_.event_function) {
+        const Cost& cost = *longest.cost;
+        out_.event_insns = std::max(out_.event_insns, cost[kInsns]);
+        out_.event_acts = std::max(out_.event_acts, cost[kSinks]);
+        out_.event_ns = std::max(out_.event_ns, static_cast<double>(cost[kPicoseconds]) / 1000);
     }
     return &memo_.emplace(std::move(key), Summary{*longest.cost, x.result.value_or(Value{})}).first->second;
 }

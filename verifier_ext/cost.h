@@ -31,6 +31,9 @@ struct CostLimits {
 struct CostResult {
     std::vector<ProgramFacts> programs;
     std::vector<LoopFact> loops;
+    // Of one call of the profile's event function: the most of each, over all programs.
+    uint64_t event_insns = 0, event_acts = 0;
+    double event_ns = 0;
     std::optional<Rejected> rejected;    // V0201, V0202, V0108
     std::optional<Undecided> undecided;  // V0205
 };

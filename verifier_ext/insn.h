@@ -35,6 +35,8 @@ struct Insn {
     bool second = false;     // the second slot of a load of 64 bits, or a later one of a loop's step; never executed by itself
     bool core = false;       // CO-RE: the loader writes another immediate, offset or width here; take nothing for granted
 
+    uint32_t field = 0;      // of a CO-RE record: 1 + index into Object::fields, 0: not the offset of a member
+
     bool loop_step = false;  // of a counted loop (loop_step.h): dst the counter after it, imm the most steps, imm64 the counter's place
 
     static constexpr uint32_t kLoopStep = 5;  // slots

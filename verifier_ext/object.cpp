@@ -12,6 +12,9 @@
 #ifndef R_BPF_64_64
 #define R_BPF_64_64 1
 #endif
+#ifndef R_BPF_64_ABS64
+#define R_BPF_64_ABS64 2
+#endif
 #ifndef R_BPF_64_32
 #define R_BPF_64_32 10
 #endif
@@ -33,6 +36,8 @@ struct Symbol {
     bool local() const { return ELF64_ST_BIND(raw.st_info) == STB_LOCAL; }
 };
 
+constexpr const char* kControls = ".struct_ops.link";  // libbpf: other sections of struct_ops are not registered by a link
+
 class Decoder {
 public:
     explicit Decoder(Bytes file) : file_(file) {}
@@ -50,6 +55,8 @@ private:
     bool relocate_call(size_t section, Function& function, uint32_t slot, const Symbol& symbol);
     bool resolve_local_calls(size_t section);
     bool mark_core();
+    bool read_controls();
+    bool relocate_control(size_t section, const Elf64_Rel& relocation);
     Function* function_at(size_t section, uint64_t slot, bool exactly);
     Function* function_of(size_t section, uint64_t slot) { return function_at(section, slot, false); }
     uint32_t intern(std::vector<std::string>& names, const std::string& name);
@@ -61,6 +68,8 @@ private:
     std::vector<std::pair<size_t, uint32_t>> homes_;  // section and first slot of each function
     std::map<uint32_t, uint32_t> map_at_;             // offset in .maps -> index
     std::set<std::pair<size_t, uint64_t>> relocated_;
+    std::vector<ControlDef> control_defs_;
+    std::vector<std::pair<uint64_t, uint64_t>> control_at_;  // of Object::controls: from, to in their section
     ExtInfo ext_;
     size_t maps_section_ = 0;
 };
@@ -129,6 +138,9 @@ bool Decoder::read_btf() {
     auto info = btf->ext(ext->bytes);
     if (!info) return reject("V0001", info.error().message);
     ext_ = *info;
+    auto controls = btf->controls(kControls);
+    if (!controls) return reject("V0104", controls.error().message);
+    control_defs_ = *controls;
     auto maps = btf->maps();
     if (!maps) return reject("V0104", maps.error().message);
     std::map<std::string, MapDef> by_name;
@@ -305,11 +317,11 @@ bool Decoder::resolve_local_calls(size_t section) {
 
 // libbpf patches the immediate, offset or width of these when it loads (bpf_core_patch_insn).
 bool Decoder::mark_core() {
-    for (auto& [name, slots] : ext_.core_slots) {
+    for (auto& [name, records] : ext_.core) {
         auto section = std::find_if(sections_.begin(), sections_.end(), [&](auto& s) { return s.name == name; });
         if (section == sections_.end()) return reject("V0007", fmt::format("CO-RE records for section '{}', which does not exist", name));
         size_t index = static_cast<size_t>(section - sections_.begin());
-        for (uint32_t slot : slots) {
+        for (const auto& [slot, field] : records) {
             Function* function = function_of(index, slot);
             if (!function) return reject("V0007", fmt::format("a CO-RE record of section '{}' names no instruction", name));
             Insn& insn = function->insns[slot - function->first_slot];
@@ -317,7 +329,56 @@ bool Decoder::mark_core() {
             if (insn.second || !known)
                 return reject("V0007", fmt::format("a CO-RE record of '{}' names an instruction that cannot be patched", function->name));
             insn.core = true;
+            if (!field.empty()) insn.field = 1 + intern(out_.object.fields, field);
         }
+    }
+    return true;
+}
+
+// A function of the kernel's table. linux: tools/lib/bpf/libbpf.c, bpf_object__collect_st_ops_relos.
+bool Decoder::relocate_control(size_t section, const Elf64_Rel& relocation) {
+    uint64_t index = ELF64_R_SYM(relocation.r_info);
+    if (index < symbols_.size() && ELF64_R_TYPE(relocation.r_info) == R_BPF_64_ABS64) {
+        const Symbol& symbol = symbols_[index];
+        Function* function = symbol.type() == STT_FUNC && symbol.raw.st_shndx < sections_.size() && symbol.raw.st_value % 8 == 0
+                                 ? function_at(symbol.raw.st_shndx, symbol.raw.st_value / 8, true) : nullptr;
+        for (size_t i = 0; function && function->program && i < control_at_.size(); i++) {
+            if (relocation.r_offset < control_at_[i].first || relocation.r_offset >= control_at_[i].second) continue;
+            out_.object.controls[i].functions.push_back(static_cast<uint32_t>(function - out_.object.functions.data()));
+            return true;
+        }
+    }
+    return reject("V0007", fmt::format("a relocation of section '{}' names no program", sections_[section].name));
+}
+
+bool Decoder::read_controls() {
+    auto at = std::find_if(sections_.begin(), sections_.end(), [](auto& s) { return s.name == kControls; });
+    if (at == sections_.end()) return control_defs_.empty() || reject("V0104", "a control is described that has no section");
+    const auto index = static_cast<size_t>(at - sections_.begin());
+    for (const Symbol& symbol : symbols_) {
+        if (symbol.raw.st_shndx != index || symbol.type() != STT_OBJECT) continue;
+        auto def = std::find_if(control_defs_.begin(), control_defs_.end(), [&](auto& d) { return d.name == symbol.name; });
+        auto bytes = def == control_defs_.end() ? std::nullopt : slice(at->bytes, symbol.raw.st_value, def->size);
+        auto name = bytes ? slice(*bytes, def->name_offset, def->name_size) : std::nullopt;
+        if (!name || symbol.raw.st_size != def->size) return reject("V0104", fmt::format("control '{}' has no single definition", symbol.name));
+        Control control{def->name, def->type, {}, true, {}};
+        for (uint8_t c : *name) {
+            if (!c) break;
+            control.kernel_name += static_cast<char>(c);
+        }
+        for (size_t i = 0; i < bytes->size(); i++) {
+            const bool in_name = i >= def->name_offset && i < def->name_offset + control.kernel_name.size();
+            control.plain = control.plain && (in_name || (*bytes)[i] == 0);
+        }
+        out_.object.controls.push_back(std::move(control));
+        control_at_.push_back({symbol.raw.st_value, symbol.raw.st_value + def->size});
+    }
+    if (out_.object.controls.size() != control_defs_.size()) return reject("V0104", "a control is described that has no symbol");
+    for (const Section& table : sections_) {
+        if ((table.head.sh_type != SHT_REL && table.head.sh_type != SHT_RELA) || table.head.sh_info != index) continue;
+        if (table.head.sh_type != SHT_REL || table.bytes.size() % sizeof(Elf64_Rel)) return reject("V0007", fmt::format("the relocations of section '{}' cannot be read", kControls));
+        for (uint64_t i = 0; i < table.bytes.size(); i += sizeof(Elf64_Rel))
+            if (!relocate_control(index, *read_at<Elf64_Rel>(table.bytes, i))) return false;
     }
     return true;
 }
@@ -341,7 +402,7 @@ Decoded Decoder::run() {
     }
     for (size_t i : code)
         if (!resolve_local_calls(i)) return std::move(out_);
-    if (!mark_core()) return std::move(out_);
+    if (!mark_core() || !read_controls()) return std::move(out_);
     for (Function& function : out_.object.functions) fold_loop_steps(function.insns);
     return std::move(out_);
 }

@@ -25,10 +25,20 @@ struct Function {
     std::vector<LineRecord> lines;  // ascending, slots of this function
 };
 
+// What the kernel registers: an object of section `.struct_ops.link`.
+struct Control {
+    std::string name, type;              // "rmt_control", "tcp_congestion_ops"
+    std::string kernel_name;             // its member `name`
+    bool plain = true;                   // all but its name and its functions is 0
+    std::vector<uint32_t> functions;     // indices, of this object's programs
+};
+
 struct Object {
     std::vector<Function> functions;
     std::vector<MapDef> maps;
     std::vector<std::string> externs;  // kernel functions, symbols and config values, by name
+    std::vector<std::string> fields;   // of kernel types, "tcp_sock.snd_cwnd": Insn::field
+    std::vector<Control> controls;
     std::vector<std::string> data;     // names of data sections that instructions or libbpf may turn into maps
 
     const Function* find_function(const std::string& name) const;

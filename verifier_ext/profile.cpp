@@ -98,6 +98,14 @@ const ProgramRule* Profile::find_program(const std::string& section) const {
     return nullptr;
 }
 
+const Writer* Profile::find_writer(const std::string& function) const {
+    for (const Writer& writer : writers)
+        if (writer.function == function) return &writer;
+    return nullptr;
+}
+
+const Profile& profile_of(const std::string& domain) { return domain == tcp_profile().domain ? tcp_profile() : mm_profile(); }
+
 const Profile& mm_profile() {
     static const Profile profile = make_mm();
     return profile;

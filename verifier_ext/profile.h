@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the domain `mm` may use, as positive lists, and what each call costs. This is part of the trusted base: a line
+// What a domain may use, as positive lists, and what each call costs. This is part of the trusted base: a line
 // here is a permission. Times are nanoseconds of the calibration named in `Calibration::source`.
 #pragma once
 
@@ -23,6 +23,12 @@ struct CallRule {
     int map_arg = 0;    // argument that must be a map known at this place
     // Maps on which it may be used; empty: any allowed map. Names, or "rmt_table_*".
     std::vector<std::string> maps;
+    // Domains that write to the kernel (kernel_writes.h):
+    std::vector<std::string> programs = {};     // sections of the programs that may reach such a call; empty: any
+    std::map<int, uint64_t> fixed = {};         // arguments that must be these constants
+    bool library = false;                       // not from the policy's code
+    bool gives_kernel = false;                  // its answer may be a pointer into the kernel
+    unsigned args = 5;                          // registers 1..args are read
 };
 
 struct MapRule {
@@ -35,6 +41,18 @@ struct MapRule {
 struct ProgramRule {
     std::string section;  // exact, or a prefix with '*'
     bool tool = false;    // SEC("syscall"): run by the loader, never by an event; its cost is capped, not limited
+    bool apart = false;   // decides who is governed: reaches neither the policy's code nor what acts
+    std::string context_zero = {};  // "bpf_sockopt.optlen": the one member of its context that it may set, 4 bytes, to 0
+};
+
+// The one function that stores a certain member of a kernel type, whose values are cut to a range there.
+struct Writer {
+    enum class Range : uint8_t { Fixed, Window, Pacing };  // the others are the policy's limits
+    std::string function, field;  // "rmt_write_cwnd", "tcp_sock.snd_cwnd"
+    uint32_t bytes = 4;
+    Range range = Range::Fixed;
+    uint64_t lo = 0, hi = 0;      // of Fixed; else what the policy's limits must lie in
+    bool acts() const { return range != Range::Fixed; }
 };
 
 struct Calibration {
@@ -60,14 +78,27 @@ struct Profile {
     uint64_t max_insns = 0;                // of one event's program, whatever the policy says
     uint64_t max_tool_insns = 0;
     double cost_ns = 0;                    // budget when the policy names none
+    // Domains that write to the kernel. The event function shows the policy an event and then calls the one that acts, which alone
+    // calls the writers that act.
+    std::string event_function, act_function;
+    std::vector<Writer> writers;
+    uint64_t max_acts = 1;                 // in one run of a program, which may see several events
+    std::string hot_handler;               // of the event that comes most often: then the budget is the tighter one
+    double hot_cost_ns = 0;
+    std::vector<std::string> controls;     // objects of a kernel struct that the kernel registers, and their type
+    std::string control_type;
 
     const CallRule* find_helper(uint32_t id) const;
     const CallRule* find_kfunc(const std::string& name) const;
     const MapRule* find_map(const std::string& name) const;
     const ProgramRule* find_program(const std::string& section) const;
+    const Writer* find_writer(const std::string& function) const;
 };
 
 const Profile& mm_profile();
+const Profile& tcp_profile();
+// The one of this domain; of an unknown one mm's, which binding.cpp then refuses.
+const Profile& profile_of(const std::string& domain);
 Calibration default_calibration();
 std::string helper_name(uint32_t id);  // as in linux/bpf.h, "helper 999" when not known
 

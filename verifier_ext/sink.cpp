@@ -35,8 +35,12 @@ std::optional<Rejected> check_sink_range(const Object& object, const Profile& pr
 std::optional<Rejected> check_sink_count(const Object& object, const Profile& profile, const Manifest& manifest,
                                          const std::vector<ProgramFacts>& programs) {
     for (const ProgramFacts& program : programs) {
-        if (program.max_sinks <= 1) continue;
+        if (program.max_sinks <= profile.max_acts) continue;
         const Function* function = object.find_function(program.name);
+        if (profile.max_acts > 1)
+            return Rejected{"sink", "V0404", fmt::format("'{}' may act {} times in one run, expected at most {}", program.name, program.max_sinks, profile.max_acts),
+                            object.place(*function, 0, manifest.source), {fmt::format("each call of '{}' carries out what an event set", profile.act_function)},
+                            fmt::format("call '{}' once for each event", profile.event_function)};
         return Rejected{"sink", "V0404", fmt::format("'{}' may act {} times in one event, expected at most once", program.name, program.max_sinks),
                         object.place(*function, 0, manifest.source),
                         {fmt::format("each call of '{}' may send a record of its own, and the limit holds for each", profile.sink_function)},

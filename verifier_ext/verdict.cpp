@@ -20,9 +20,16 @@ Json place_json(const Place& place) {
 Json facts_json(const Facts& facts) {
     Json json;
     json["calibration"] = facts.calibration;
-    json["max_pages"] = facts.max_pages;
-    json["rate"] = facts.rate;
-    json["window_ns"] = facts.window_ns;
+    if (facts.writes.empty()) {
+        json["max_pages"] = facts.max_pages;
+        json["rate"] = facts.rate;
+        json["window_ns"] = facts.window_ns;
+    } else {
+        json["event_insns"] = facts.event_insns;
+        json["event_ns"] = static_cast<uint64_t>(facts.event_ns + 0.5);
+        json["writes"] = Json::array();
+        for (const WriteFact& w : facts.writes) json["writes"].push_back({{"function", w.function}, {"field", w.field}, {"lo", w.lo}, {"hi", w.hi}});
+    }
     json["loops"] = Json::array();
     for (const LoopFact& loop : facts.loops)
         json["loops"].push_back({{"function", loop.function}, {"place", place_json(loop.place)}, {"bound", loop.bound}});
@@ -50,8 +57,14 @@ std::string refusal(const std::string& id, const std::string& message, const Pla
 std::string accepted_text(const Accepted& accepted, const std::string& policy) {
     const Facts& facts = accepted.facts;
     std::string text = fmt::format("{}: accepted\n", policy);
-    text += fmt::format("  proved: at most {} pages per event, {} pages per {} ms and cgroup, only in mode enforce\n", facts.max_pages, facts.rate,
-                        facts.window_ns / 1'000'000);
+    if (facts.writes.empty())
+        text += fmt::format("  proved: at most {} pages per event, {} pages per {} ms and cgroup, only in mode enforce\n", facts.max_pages, facts.rate,
+                            facts.window_ns / 1'000'000);
+    for (const WriteFact& w : facts.writes)
+        text += fmt::format("  proved: {} is set to {}..{} by {}{}\n", w.field, w.lo, w.hi == UINT64_MAX ? "any" : std::to_string(w.hi), w.function,
+                            w.function.starts_with("rmt_write_") ? ", only in mode enforce" : "");
+    if (facts.event_insns)
+        text += fmt::format("  an event of the policy: at most {} instructions (proved), about {:.0f} ns (estimate)\n", facts.event_insns, facts.event_ns);
     for (const ProgramFacts& p : facts.programs)
         text += fmt::format("  {:<16} {:<28} at most {} instructions (proved), about {:.0f} ns (estimate){}\n", p.name, p.section, p.max_insns, p.est_ns,
                             p.runs_policy ? ", runs the policy" : "");

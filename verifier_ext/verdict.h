@@ -37,11 +37,22 @@ struct LoopFact {
     uint64_t bound = 0;                         // iterations each time that the loop is entered
 };
 
+// Of domains that write to the kernel: one function, the one member that it stores, and the values.
+struct WriteFact {
+    std::string function, field;                // "rmt_write_cwnd", "tcp_sock.snd_cwnd"
+    uint64_t lo = 0, hi = 0;
+};
+
 struct Facts {
     std::vector<ProgramFacts> programs;
     std::vector<LoopFact> loops;
+    // Domain mm:
     uint32_t max_pages = 0;                     // per event, proved at the sink
     uint64_t rate = 0, window_ns = 0;           // pages per window and cgroup, the constants that the code passes
+    // Domain tcp: the dearest event, which is a part of a program.
+    std::vector<WriteFact> writes;
+    uint64_t event_insns = 0;
+    double event_ns = 0;
     std::string calibration;                    // where est_ns comes from
 };
 
