@@ -104,8 +104,10 @@ std::optional<Rejected> check_controls(const Object& object, const Profile& prof
             return reject("V0008", fmt::format("control '{}' is registered as '{}', the policy is '{}'", control.name, control.kernel_name, manifest.policy), 0, manifest);
         if (!control.plain)
             return reject("V0005", fmt::format("control '{}' sets more than its name and functions, expected no flags", control.name), 0, manifest);
-        for (uint32_t function : control.functions)
-            if (!object.functions[function].section.starts_with("struct_ops/"))
+        for (const auto& [member, function] : control.functions)
+            if (profile.control_members.count(member) == 0)
+                return reject("V0004", fmt::format("control '{}' has a program for '{}', which domain {} does not use", control.name, member, profile.domain), 0, manifest);
+            else if (!object.functions[function].section.starts_with("struct_ops/"))
                 return reject("V0008", fmt::format("control '{}' names program '{}' of section '{}'", control.name, object.functions[function].name, object.functions[function].section), 0, manifest);
     }
     return std::nullopt;

@@ -203,11 +203,13 @@ Result<std::vector<ControlDef>> Btf::controls(const std::string& section_name) c
             const Type* variable = info ? type(info->type) : nullptr;
             const Type* t = variable && variable->kind() == BTF_KIND_VAR ? type(skip_names(variable->head.type)) : nullptr;
             if (!t || t->kind() != BTF_KIND_STRUCT) return bad(fmt::format("section {} holds something that is no struct", section_name));
-            ControlDef control{text(variable->head.name_off), text(t->head.name_off), t->head.size, 0, 0};
+            ControlDef control{text(variable->head.name_off), text(t->head.name_off), t->head.size, 0, 0, {}};
             for (uint32_t m = 0; m < t->count(); m++) {
                 auto member = read_at<btf_member>(t->rest, uint64_t{m} * sizeof(btf_member));
-                auto size = member ? size_of(member->type) : std::nullopt;
-                if (!member || text(member->name_off) != "name" || !size || member->offset % 8) continue;
+                if (!member || (t->head.info >> 31) || member->offset % 8) continue;
+                control.members[member->offset / 8] = text(member->name_off);
+                auto size = size_of(member->type);
+                if (text(member->name_off) != "name" || !size) continue;
                 control.name_offset = member->offset / 8, control.name_size = static_cast<uint32_t>(*size);
             }
             controls.push_back(std::move(control));

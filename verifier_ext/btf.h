@@ -43,6 +43,7 @@ struct ControlDef {
     std::string name, type;                    // "rmt_control", "tcp_congestion_ops"
     uint32_t size = 0;
     uint32_t name_offset = 0, name_size = 0;   // its member `name`, 0 bytes: it has none
+    std::map<uint32_t, std::string> members;   // by offset in bytes
 };
 
 class Btf {

@@ -46,6 +46,7 @@ private:
     void look(uint32_t function, uint32_t slot, const Origins& before, const Provenance& provenance);
     void look_at_store(uint32_t function, uint32_t slot, const Origins& before);
     void look_at_call(uint32_t function, uint32_t slot, const Origins& before, const Provenance& provenance);
+    void look_at_exit(uint32_t function, uint32_t slot, const Origins& before);
     void look_at_rule(uint32_t function, uint32_t slot, const Origins& before, const CallRule& rule);
     void reject(uint32_t function, uint32_t slot, std::string id, std::string message, std::string hint, std::vector<std::string> because = {});
     const std::string& name(uint32_t function) const { return object_.functions[function].name; }
@@ -66,18 +67,22 @@ void WritePass::reject(uint32_t function, uint32_t slot, std::string id, std::st
 
 // Who may reach what, without looking at values.
 std::optional<Rejected> WritePass::check_programs() {
+    auto acts = [&](uint32_t callee) { return profile_.find_writer(name(callee)) || name(callee) == profile_.act_function; };
+    auto handles = [&](uint32_t callee) { return std::count(profile_.handlers.begin(), profile_.handlers.end(), name(callee)) > 0; };
+    for (uint32_t i = 0; i < object_.functions.size(); i++) {
+        if (!handles(i)) continue;
+        for (uint32_t callee : reachable(object_, i)) {
+            policy_[callee] = true;
+            if (acts(callee)) reject(i, 0, "V0903", fmt::format("the policy's code in '{}' reaches '{}'", name(i), name(callee)), "assign cwnd, ssthresh or pacing; the library carries it out");
+        }
+    }
     for (uint32_t i = 0; i < object_.functions.size(); i++) {
         const Function& function = object_.functions[i];
-        const bool handler = std::count(profile_.handlers.begin(), profile_.handlers.end(), function.name) > 0;
-        if (!function.program && !handler) continue;
-        const ProgramRule* rule = function.program ? profile_.find_program(function.section) : nullptr;
+        if (!function.program) continue;
+        const ProgramRule* rule = profile_.find_program(function.section);
         for (uint32_t callee : reachable(object_, i)) {
-            if (handler) policy_[callee] = true;
-            if (!function.program) continue;
             programs_[callee].push_back(i);
-            const bool policy = std::count(profile_.handlers.begin(), profile_.handlers.end(), name(callee)) > 0;
-            const bool acts = profile_.find_writer(name(callee)) || name(callee) == profile_.act_function;
-            if (rule && ((rule->apart && (policy || acts)) || (rule->tool && acts)))
+            if (rule && ((rule->apart && (handles(callee) || acts(callee))) || (rule->tool && acts(callee))))
                 reject(i, 0, "V0904", fmt::format("'{}' ({}) reaches '{}'", function.name, function.section, name(callee)),
                        rule->tool ? "a tool runs the policy's code and writes nothing" : "who is governed is decided apart from the policy");
         }
@@ -143,8 +148,6 @@ void WritePass::look_at_call(uint32_t function, uint32_t slot, const Origins& be
     };
     if (writer && writer->acts()) only(profile_.act_function);
     if (callee == profile_.act_function) only(profile_.event_function);
-    if (policy_[function] && (writer || callee == profile_.act_function))
-        reject(function, slot, "V0903", fmt::format("the policy's code calls '{}' in '{}'", callee, name(function)), "assign cwnd, ssthresh or pacing; the library carries it out");
     if (!policy_[insn.target]) return;
     for (unsigned i = 1; i <= 5; i++) {
         const Origin& given = before.r[i];
@@ -156,9 +159,21 @@ void WritePass::look_at_call(uint32_t function, uint32_t slot, const Origins& be
     }
 }
 
+// What the kernel stores of a program's answer (a window, a threshold) is what its own algorithm answered, unchanged.
+void WritePass::look_at_exit(uint32_t function, uint32_t slot, const Origins& before) {
+    for (const Control& control : object_.controls)
+        for (const auto& [member, program] : control.functions) {
+            auto known = profile_.control_members.find(member);
+            if (program != function || known == profile_.control_members.end() || !known->second || before.r[0].answer) continue;
+            return reject(function, slot, "V0906", fmt::format("'{}' may answer for '{}' something else than the kernel's own algorithm did", name(function), member),
+                          "return what the base's function returned", {"the kernel stores this answer, and no limit lies behind it"});
+        }
+}
+
 void WritePass::look(uint32_t function, uint32_t slot, const Origins& before, const Provenance& provenance) {
     const Insn& insn = object_.functions[function].insns[slot];
     if (insn.is_store() || insn.is_atomic()) look_at_store(function, slot, before);
+    if (insn.is_exit() && object_.functions[function].program) look_at_exit(function, slot, before);
     if (insn.is_call()) look_at_call(function, slot, before, provenance);
 }
 
@@ -185,10 +200,12 @@ FlowEnd check_writer(const Object& object, const Profile& profile, const Manifes
         const uint64_t lo = writer.bytes == 4 ? value.h.umin : value.w.umin, hi = writer.bytes == 4 ? value.h.umax : value.w.umax;
         fact.lo = std::min(fact.lo, lo), fact.hi = std::max(fact.hi, hi);
         if (lo >= limit.lo && hi <= limit.hi) return;
-        std::vector<std::string> because = {fmt::format("'{}' stores {}..{}", writer.function, lo, hi)};
+        Place place = object.place(*function, state.pc, manifest.source);
+        std::vector<std::string> because = {fmt::format("'{}' stores {}..{} ({}:{})", writer.function, lo, hi, place.file, place.line)};
+        if (limit.line) place.file = manifest.source, place.line = limit.line, place.column = 1;
         if (limit.line) because.push_back(fmt::format("the policy's limit is {}..{}{} ({}:{})", limit.lo, limit.hi, limit.unit, manifest.source, limit.line));
         rejected = Rejected{"sink range", "V0405", fmt::format("{} may become {}, the limit is {}..{}", writer.field, lo < limit.lo ? lo : hi, limit.lo, limit.hi),
-                            object.place(*function, state.pc, manifest.source), because, "compare with both limits as unsigned, right before the store"};
+                            place, because, "compare with both limits as unsigned, right before the store"};
     });
     if (!end.finished()) return end;
     if (rejected) return {rejected, std::nullopt};

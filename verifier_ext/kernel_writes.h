@@ -16,7 +16,7 @@ namespace rmt::verify {
 std::optional<Rejected> check_write_limits(const Profile& profile, const Manifest& manifest);
 
 // V0901 a store into the kernel by somebody else, V0902 a writer that stores something else, V0903 the policy's code and the kernel,
-// V0904 who calls whom, V0905 a call with other arguments or from another program; V0405 a value outside of its range.
+// V0904 who calls whom, V0905 a call with other arguments or from another program, V0906 an answer that the kernel stores; V0405 a value outside of its range.
 // Appends what was proved of each writer.
 FlowEnd check_kernel_writes(const Object& object, const Profile& profile, const Manifest& manifest, std::vector<WriteFact>& proved);
 

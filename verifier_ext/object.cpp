@@ -69,6 +69,7 @@ private:
     std::map<uint32_t, uint32_t> map_at_;             // offset in .maps -> index
     std::set<std::pair<size_t, uint64_t>> relocated_;
     std::vector<ControlDef> control_defs_;
+    std::vector<std::map<uint32_t, std::string>> control_members_;
     std::vector<std::pair<uint64_t, uint64_t>> control_at_;  // of Object::controls: from, to in their section
     ExtInfo ext_;
     size_t maps_section_ = 0;
@@ -344,7 +345,9 @@ bool Decoder::relocate_control(size_t section, const Elf64_Rel& relocation) {
                                  ? function_at(symbol.raw.st_shndx, symbol.raw.st_value / 8, true) : nullptr;
         for (size_t i = 0; function && function->program && i < control_at_.size(); i++) {
             if (relocation.r_offset < control_at_[i].first || relocation.r_offset >= control_at_[i].second) continue;
-            out_.object.controls[i].functions.push_back(static_cast<uint32_t>(function - out_.object.functions.data()));
+            auto member = control_members_[i].find(static_cast<uint32_t>(relocation.r_offset - control_at_[i].first));
+            if (member == control_members_[i].end()) break;
+            out_.object.controls[i].functions.push_back({member->second, static_cast<uint32_t>(function - out_.object.functions.data())});
             return true;
         }
     }
@@ -361,6 +364,8 @@ bool Decoder::read_controls() {
         auto bytes = def == control_defs_.end() ? std::nullopt : slice(at->bytes, symbol.raw.st_value, def->size);
         auto name = bytes ? slice(*bytes, def->name_offset, def->name_size) : std::nullopt;
         if (!name || symbol.raw.st_size != def->size) return reject("V0104", fmt::format("control '{}' has no single definition", symbol.name));
+        for (const auto& [from, to] : control_at_)
+            if (symbol.raw.st_value < to && from < symbol.raw.st_value + def->size) return reject("V0104", fmt::format("control '{}' lies over another", symbol.name));
         Control control{def->name, def->type, {}, true, {}};
         for (uint8_t c : *name) {
             if (!c) break;
@@ -371,6 +376,7 @@ bool Decoder::read_controls() {
             control.plain = control.plain && (in_name || (*bytes)[i] == 0);
         }
         out_.object.controls.push_back(std::move(control));
+        control_members_.push_back(def->members);
         control_at_.push_back({symbol.raw.st_value, symbol.raw.st_value + def->size});
     }
     if (out_.object.controls.size() != control_defs_.size()) return reject("V0104", "a control is described that has no symbol");

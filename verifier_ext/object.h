@@ -30,7 +30,7 @@ struct Control {
     std::string name, type;              // "rmt_control", "tcp_congestion_ops"
     std::string kernel_name;             // its member `name`
     bool plain = true;                   // all but its name and its functions is 0
-    std::vector<uint32_t> functions;     // indices, of this object's programs
+    std::vector<std::pair<std::string, uint32_t>> functions;  // member, and index of this object's program
 };
 
 struct Object {

@@ -87,6 +87,7 @@ struct Profile {
     double hot_cost_ns = 0;
     std::vector<std::string> controls;     // objects of a kernel struct that the kernel registers, and their type
     std::string control_type;
+    std::map<std::string, bool> control_members;  // that a program may be; true: the kernel stores what it answers
 
     const CallRule* find_helper(uint32_t id) const;
     const CallRule* find_kfunc(const std::string& name) const;

@@ -102,6 +102,8 @@ Profile make_tcp() {
     };
     p.data = {".rodata", ".rodata.*", ".struct_ops.link"};
     p.controls = {"rmt_control", "rmt_control_tx"}, p.control_type = "tcp_congestion_ops";
+    p.control_members = {{"init", false}, {"release", false}, {"set_state", false}, {"cong_control", false}, {"cwnd_event", false}, {"cwnd_event_tx_start", false},
+                         {"pkts_acked", false}, {"ssthresh", true}, {"undo_cwnd", true}, {"min_tso_segs", true}, {"sndbuf_expand", true}};
     p.mode_function = "rmt_mode_now", p.control_map = "rmt_ctl";
     p.event_function = "rmt_show", p.act_function = "rmt_act";
     // 4 bytes of a window in segments, 8 of a rate; the base may say "not paced", ~0.

@@ -23,6 +23,7 @@ namespace {
 
 Origin join(const Origin& a, const Origin& b) {
     Origin out = Origin::of(a.bits | b.bits);
+    out.answer = a.answer && b.answer;
     if (a.exact && b.exact && a.bits == b.bits && a.number == b.number) out.exact = true, out.number = a.number;
     return out;
 }
@@ -69,7 +70,7 @@ Provenance::Provenance(const Object& object, const Profile& profile)
         const ProgramRule* rule = profile.find_program(function.section);
         std::array<Origin, 11> entry{};
         // Of a tool it is memory of who runs it.
-        if (!rule || !rule->tool) entry[1] = {Origin::kContext, true, 0};
+        if (!rule || !rule->tool) entry[1] = {Origin::kContext, true, 0, false};
         entry_[i] = entry;
     }
     for (changed_ = true; changed_;) {
@@ -126,7 +127,7 @@ void Provenance::run(uint32_t index, const Visitor* visit) {
     std::vector<std::optional<Origins>> at(cfg.blocks.size());
     at[0].emplace();
     at[0]->r = *entry_[index];
-    at[0]->r[10] = {Origin::kOwn, true, 0};
+    at[0]->r[10] = {Origin::kOwn, true, 0, false};
     std::vector<uint32_t> work = {0};
     auto pass = [&](uint32_t block, bool report) {
         Origins state = *at[block];
@@ -164,7 +165,7 @@ Origin Provenance::load(uint32_t function, const Insn& insn, const Origins& stat
         auto [first, last] = words_at(at, insn.off, 8);
         Origin value = state.words[first];
         for (size_t i = first; i <= last; i++) value = join(value, state.words[i]);
-        if (first != last || written_[function]) value.exact = false;
+        if (first != last || written_[function]) value.exact = value.answer = false;
         value.bits |= written_[function];
         out = bits ? join(out, value) : value;
     }
@@ -235,6 +236,8 @@ void Provenance::call(uint32_t function, const Insn& insn, Origins& state) {
         const std::string& name = object_.externs[insn.target];
         const bool loop = name == "bpf_iter_num_new" || name == "bpf_iter_num_destroy";
         answer = Origin::of(loop ? 0 : Origin::kKernel);
+        const CallRule* rule = profile_.find_kfunc(name);
+        answer.answer = rule && !rule->programs.empty();
     }
     for (unsigned i = 0; i <= 5; i++) state.r[i] = {};
     state.r[0] = answer;
@@ -258,6 +261,7 @@ void Provenance::step(uint32_t function, const Insn& insn, Origins& state) {
         if (insn.op() == BPF_MOV) {
             if (!wide) out = !insn.from_register() && !insn.core ? Origin::constant(static_cast<uint32_t>(insn.imm)) : Origin{};
             else if (!insn.off) out = b;
+            if (!wide && !insn.off && insn.from_register()) out.answer = b.answer;  // of 32 bits
         } else if (wide) {
             out = Origin::of(a.bits | (insn.op() == BPF_NEG || insn.op() == BPF_END ? 0 : b.bits));
             const bool small = a.exact && b.exact && std::abs(a.number) < kFar && std::abs(b.number) < kFar;

@@ -26,11 +26,12 @@ struct Origin {
     uint8_t bits = 0;
     bool exact = false;  // `number` is the value (no bit), or the distance from r10 (kOwn) or from the context (kContext)
     int64_t number = 0;
+    bool answer = false; // the answer of one of the kernel's own algorithms, and nothing else
 
     bool kernel() const { return bits & (kKernel | kContext); }
     bool operator==(const Origin&) const = default;
-    static Origin of(uint8_t bits) { return {bits, false, 0}; }
-    static Origin constant(int64_t number) { return {0, true, number}; }
+    static Origin of(uint8_t bits) { return {bits, false, 0, false}; }
+    static Origin constant(int64_t number) { return {0, true, number, false}; }
 };
 
 struct Origins {

@@ -12,6 +12,8 @@ namespace {
 constexpr uint64_t kStack = 0x7000'0000'0000, kFrameBytes = 512, kFrames = 16;
 constexpr uint64_t kElement = 0x6000'0000'0000;
 constexpr uint64_t kMap = 0x5000'0000'0000, kMapValue = 0x4000'0000'0000, kMapSpan = 1ull << 32;
+// Of domains that write to the kernel: any object of its, and what it hands to a program.
+constexpr uint64_t kKernel = 0x1000'0000'0000, kContext = 0x2000'0000'0000, kObject = 8192, kObjects = 64;
 constexpr uint64_t kEdges[] = {0, 1, 2, 3, 4, 15, 16, 31, 32, 33, 63, 64, 65, 255, 256, 1000, 50000, 0x7fffffff, 0x80000000, 0xffffffff,
                                0x100000000, 0x7fffffffffffffff, 0x8000000000000000, ~0ull, ~0ull - 1, 0xffffffff80000000};
 
@@ -34,6 +36,7 @@ uint64_t Interpreter::read(uint64_t address, int size) {
         return value;
     }
     if (address == kElement) return truncate(element_, size);
+    if (in_kernel(address) && size == 8 && (address >= kContext || random_() % 2)) return kernel_pointer();
     uint64_t value = truncate(any(), size);
     int ctl = object_.find_map(profile_.control_map);
     if (ctl >= 0 && address == kMapValue + static_cast<uint64_t>(ctl) * kMapSpan && size == 4 && value == profile_.mode_enforce)
@@ -97,8 +100,58 @@ bool Interpreter::jumps(const Insn& insn) const {
     }
 }
 
+bool Interpreter::in_kernel(uint64_t address) const {
+    const bool object = address >= kKernel && address < kKernel + kObjects * kObject;
+    return !profile_.writers.empty() && (object || (address >= kContext && address < kContext + kObject));
+}
+
+uint64_t Interpreter::kernel_pointer() { return kKernel + kObject / 2 + random_() % (kObjects - 1) * kObject; }
+
+void Interpreter::at_entry(const Function& callee) {
+    const Function* caller = frames_.empty() ? nullptr : &object_.functions[frames_.back().function];
+    const Writer* writer = profile_.find_writer(callee.name);
+    const bool enforce = has_mode_ && mode_ == profile_.mode_enforce;
+    if (callee.name == profile_.event_function) acts_in_event_ = 0;
+    if (callee.name == profile_.act_function) {
+        seen_.sinks++;
+        if (++acts_in_event_ > 1) violate("acts twice in one event");
+    }
+    if (!caller || !writer || !writer->acts()) return;
+    if (!enforce) violate(callee.name + " although the mode is " + std::to_string(has_mode_ ? static_cast<int>(mode_) : -1));
+    if (caller->name != profile_.act_function) violate(callee.name + " called by " + caller->name);
+}
+
+void Interpreter::at_kernel_store(const Insn& insn, uint64_t address, uint64_t value) {
+    const Function& function = object_.functions[frames_.back().function];
+    const std::string field = insn.field ? object_.fields[insn.field - 1] : "";
+    const int size = insn.size();
+    value = truncate(value, size);
+    seen_.kernel_stores++;
+    if (address >= kContext) {
+        const ProgramRule* rule = profile_.find_program(function.section);
+        if (!rule || rule->context_zero.empty() || field != rule->context_zero || value || size != 4) violate(function.name + " sets " + field + " of its context");
+        return;
+    }
+    const Writer* writer = profile_.find_writer(function.name);
+    if (!writer) return violate(function.name + " stores into the kernel");
+    uint64_t lo = writer->lo, hi = writer->hi;
+    if (writer->range == Writer::Range::Window) lo = promises_.window_lo, hi = promises_.window_hi;
+    if (writer->range == Writer::Range::Pacing) lo = promises_.pacing_lo, hi = promises_.pacing_hi;
+    if (field != writer->field || size != static_cast<int>(writer->bytes)) violate(fmt::format("{} stores {} bytes of {}", function.name, size, field));
+    if (value < lo || value > hi) violate(fmt::format("{} stores {}", function.name, value));
+}
+
+void Interpreter::at_answer(const Function& program) {
+    for (const Control& control : object_.controls)
+        for (const auto& [member, function] : control.functions) {
+            if (&object_.functions[function] != &program || !profile_.control_members.at(member)) continue;
+            bool known = false;
+            for (uint64_t answer : answers_) known |= static_cast<uint32_t>(answer) == static_cast<uint32_t>(r_[0]);
+            if (!known) violate(program.name + " answers something of its own");
+        }
+}
+
 void Interpreter::at_sink(uint64_t map) {
-    auto violate = [&](std::string what) { seen_.violations.push_back(std::move(what)); };
     const std::string& name = object_.maps[(map - kMap) / kMapSpan].name;
     bool guarded = profile_.guarded.count(name) > 0;
     if (name != profile_.sink_map && !guarded) return;
@@ -121,6 +174,10 @@ bool Interpreter::helper(const Insn& insn) {
         uint64_t size = rule->writes.size_arg ? r_[rule->writes.size_arg] : 8;
         for (uint64_t i = 0; i < size && i < 512; i++) write(r_[rule->writes.pointer] + i, 1, any());
     }
+    for (auto& [arg, number] : rule->fixed)
+        if (static_cast<uint32_t>(r_[arg]) != number) violate(fmt::format("{} with {} as argument {}", rule->name, r_[arg], arg));
+    if (rule->gives_kernel) answer = random_() % 8 == 0 ? 0 : kernel_pointer();
+    if (insn.target == BPF_FUNC_sk_storage_get) answer = random_() % 8 == 0 ? 0 : kMapValue + (map - kMap);
     if (insn.target == BPF_FUNC_map_lookup_elem) answer = random_() % 8 == 0 ? 0 : is_map ? kMapValue + (map - kMap) : 0x3000'0000'0000;
     for (int i = 1; i <= 5; i++) r_[i] = any();
     r_[0] = answer;
@@ -140,7 +197,10 @@ bool Interpreter::kfunc(const Insn& insn) {
     } else if (name == "bpf_iter_num_destroy") {
         iterators_.erase(it);
     } else {
-        return false;
+        const CallRule* rule = profile_.find_kfunc(name);
+        if (!rule || rule->programs.empty()) return false;
+        answer = random_();
+        answers_.push_back(answer);
     }
     for (int i = 1; i <= 5; i++) r_[i] = any();
     r_[0] = answer;
@@ -161,9 +221,11 @@ void Interpreter::loop_step(const Insn& insn, Frame& frame) {
 
 bool Interpreter::enter(uint32_t function) {
     if (frames_.size() >= kFrames) return false;
+    at_entry(object_.functions[function]);
     Frame frame{function, 0, {}, r_[2], false};
     std::memcpy(frame.saved, r_ + 6, sizeof(frame.saved));
     frames_.push_back(frame);
+    for (int i = 6; i <= 9; i++) r_[i] = any();  // the kernel lets nobody read the caller's
     r_[10] = kStack + kFrameBytes * frames_.size();
     for (uint64_t i = 0; i < kFrameBytes; i += 8) write(r_[10] - kFrameBytes + i, 8, any());
     return true;
@@ -190,8 +252,16 @@ Observed Interpreter::run(const std::string& name, uint64_t most) {
     const Function* start = object_.find_function(name);
     seen_ = {}, frames_.clear(), iterators_.clear();
     has_mode_ = has_grant_ = false;
+    acts_in_event_ = 0;
+    answers_.clear();
     stack_.assign(kFrameBytes * (kFrames + 1), 0);
     for (uint64_t& r : r_) r = any();
+    if (start && !profile_.writers.empty()) {
+        const ProgramRule* rule = start->program ? profile_.find_program(start->section) : nullptr;
+        const bool takes_socket = profile_.find_writer(name) || name == profile_.act_function || name == profile_.event_function;
+        if (takes_socket) r_[1] = kernel_pointer();
+        else if (rule && !rule->tool) r_[1] = kContext;
+    }
     if (!start || !enter(static_cast<uint32_t>(start - object_.functions.data()))) return seen_;
     while (seen_.insns < most) {
         Frame& frame = frames_.back();
@@ -204,6 +274,7 @@ Observed Interpreter::run(const std::string& name, uint64_t most) {
             seen_.insns += Insn::kLoopStep - 1;
             loop_step(insn, frame);
         } else if (insn.is_exit()) {
+            if (function.program) at_answer(function);
             if (!leave()) { seen_.finished = true; return seen_; }
         } else if (insn.is_call() && insn.ref == Ref::Function) {
             const Function& callee = object_.functions[insn.target];
@@ -219,7 +290,7 @@ Observed Interpreter::run(const std::string& name, uint64_t most) {
         } else if (insn.is_alu()) {
             alu(insn);
         } else if (insn.is_load()) {
-            uint64_t value = insn.core ? any() : read(r_[insn.src] + static_cast<uint64_t>(int64_t{insn.off}), insn.size());
+            uint64_t value = insn.core && !in_kernel(r_[insn.src]) ? any() : read(r_[insn.src] + static_cast<uint64_t>(int64_t{insn.off}), insn.size());
             if (insn.mode() == BPF_MEMSX) value = static_cast<uint64_t>(static_cast<int64_t>(value << (64 - 8 * insn.size())) >> (64 - 8 * insn.size()));
             r_[insn.dst] = value;
         } else if (insn.is_atomic()) {
@@ -228,7 +299,9 @@ Observed Interpreter::run(const std::string& name, uint64_t most) {
             if (insn.imm == BPF_CMPXCHG) r_[0] = old;
             else if (insn.imm & BPF_FETCH) r_[insn.src] = old;
         } else {
-            write(r_[insn.dst] + static_cast<uint64_t>(int64_t{insn.off}), insn.size(), insn.cls() == BPF_STX ? r_[insn.src] : static_cast<uint64_t>(int64_t{insn.imm}));
+            const uint64_t address = r_[insn.dst] + static_cast<uint64_t>(int64_t{insn.off}), value = insn.cls() == BPF_STX ? r_[insn.src] : static_cast<uint64_t>(int64_t{insn.imm});
+            if (in_kernel(address)) at_kernel_store(insn, address, value);
+            else write(address, insn.size(), value);
         }
     }
     return seen_;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "rmt_lang/support/manifest.h"
 #include "verifier_ext/object.h"
 #include "verifier_ext/profile.h"
 
@@ -18,6 +19,7 @@ struct Observed {
     uint64_t insns = 0;
     std::map<std::string, uint64_t> calls;
     uint64_t sinks = 0;
+    uint64_t kernel_stores = 0;
     std::vector<std::string> violations;  // of sink range, rate, guard
     bool finished = false;                // false: cut off by `most`, or left what can be run
 };
@@ -25,7 +27,14 @@ struct Observed {
 struct Promises {
     uint64_t max_units = 0;
     uint64_t rate = 0, window_ns = 0;
+    uint64_t window_lo = 0, window_hi = 0, pacing_lo = 0, pacing_hi = 0;  // of domains that write to the kernel
 };
+
+inline Promises promises_of(const Manifest& m) {
+    Promises p{m.limits.prefetch_per_event, m.limits.prefetch_rate, m.limits.prefetch_window_ns};
+    if (m.tcp) p.window_lo = m.tcp->cwnd_min, p.window_hi = m.tcp->cwnd_max, p.pacing_lo = m.tcp->pacing_min, p.pacing_hi = m.tcp->pacing_max;
+    return p;
+}
 
 class Interpreter {
 public:
@@ -52,6 +61,12 @@ private:
     bool enter(uint32_t function);
     bool leave();
     void at_sink(uint64_t map);
+    void at_entry(const Function& callee);
+    void at_kernel_store(const Insn& insn, uint64_t address, uint64_t value);
+    void at_answer(const Function& program);
+    uint64_t kernel_pointer();
+    bool in_kernel(uint64_t address) const;
+    void violate(std::string what) { seen_.violations.push_back(std::move(what)); }
 
     const Object& object_;
     const Profile& profile_;
@@ -65,6 +80,8 @@ private:
     Observed seen_;
     bool has_mode_ = false, has_grant_ = false;
     uint32_t mode_ = 0, granted_ = 0;
+    int acts_in_event_ = 0;
+    std::vector<uint64_t> answers_;  // of the kernel's own algorithms, in this run
 };
 
 }  // namespace rmt::verify::test

@@ -64,9 +64,18 @@ inline Manifest handwritten_manifest() {
     return m;
 }
 
-inline std::vector<std::pair<std::string, std::string>> faults() {
+// Of tcp_sample.bpf.c.
+inline Manifest tcp_manifest() {
+    Manifest m;
+    m.policy = "sample", m.domain = "tcp", m.mode = "shadow", m.source = "sample.rmt";
+    m.limits.line_cost = 9;
+    m.tcp = ManifestTcp{"reno", 4, 1024, 12500, 1'000'000'000, 0, 7, 8, 0};
+    return m;
+}
+
+inline std::vector<std::pair<std::string, std::string>> faults(const std::string& list_name = "faults.txt") {
     std::vector<std::pair<std::string, std::string>> list;
-    std::ifstream file(std::string(RMT_SOURCE_DIR) + "/tests/verify/faults.txt");
+    std::ifstream file(std::string(RMT_SOURCE_DIR) + "/tests/verify/" + list_name);
     for (std::string line; std::getline(file, line);) {
         std::istringstream words(line);
         std::string name, id;
