@@ -179,10 +179,14 @@ def run_all(runs, o):
     workers = [Worker(plans, results, o) for _ in range(1 if o.host else o.jobs)]
 
     def stop(number, _):
+        # Once. The VMs clean up behind themselves; waiting for them here, in the middle of whatever this thread was doing, could wait forever.
+        for n in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(n, signal.SIG_IGN)
+        while not plans.empty():
+            plans.get_nowait()
         for w in workers:
             if w.process and w.process.poll() is None:
                 w.process.terminate()
-                w.process.wait()
         sys.exit(128 + number)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
