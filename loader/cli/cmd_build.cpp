@@ -16,7 +16,7 @@ namespace rmt::cli {
 
 namespace {
 
-constexpr const char* kTemplate = R"(rmt 1;
+constexpr const char* kPrefetchTemplate = R"(rmt 1;
 
 policy {name} {{
     description "Ask for the next pages behind every fault";
@@ -43,6 +43,33 @@ policy {name} {{
 }}
 )";
 
+constexpr const char* kTcpTemplate = R"(rmt 1;
+
+policy {name} {{
+    description "CUBIC with a window that fits the path";
+    domain  tcp;
+    base    "cubic";                         # or "reno", "bbr"; without it the policy owns the window
+    mode    shadow;                          # decides and counts; `rmt-load mode {name} enforce` lets it act
+
+    limit {{
+        cwnd in 4..65536;                    # segments: what is written is cut to it
+        cost <= 1us per event;               # checked before it is loaded
+    }}
+
+    action none() {{ }}
+    action fit(percent: u16) {{ cwnd = min(cwnd, max(tcp.bdp * percent / 100, 10)); }}
+
+    table most {{
+        key     {{ tcp.dst : lpm; tcp.slow_start : exact; }}
+        actions {{ none; fit; }}
+        default none();
+        entries {{ 10.0.0.0/8, false => fit(125); }}
+    }}
+
+    on tcp.round {{ apply most; }}
+}}
+)";
+
 BuildOptions build_options(const PolicyArgs& args) {
     BuildOptions options;
     options.models = args.models;
@@ -51,15 +78,25 @@ BuildOptions build_options(const PolicyArgs& args) {
     return options;
 }
 
-std::string facts_text(const verify::Verdict& verdict) {
+// 1250000 bytes per second -> "10 mbit".
+std::string format_bits(uint64_t bytes) {
+    const double bits = 8.0 * static_cast<double>(bytes);
+    return bits >= 1e9 ? fmt::format("{:g} gbit", bits / 1e9) : bits >= 1e6 ? fmt::format("{:g} mbit", bits / 1e6) : fmt::format("{:g} kbit", bits / 1e3);
+}
+
+std::string facts_text(const verify::Verdict& verdict, const Manifest& manifest) {
     std::string text;
     const verify::Accepted* accepted = verdict.facts();
     for (const verify::ProgramFacts& program : accepted->facts.programs) {
         if (!program.runs_policy) continue;
         text += fmt::format("  {:<16} at most {} instructions (proved), {} (estimated)\n", program.name, program.max_insns, format_ns(program.est_ns));
     }
-    text += fmt::format("  prefetch         at most {} pages an event, {} pages in {} for each cgroup (proved)\n", accepted->facts.max_pages,
-                        accepted->facts.rate, format_ns(static_cast<double>(accepted->facts.window_ns)));
+    if (manifest.tcp)
+        text += fmt::format("  writes           windows of {}..{} segments, pacing of {} to {}, in mode enforce alone (proved)\n", manifest.tcp->cwnd_min, manifest.tcp->cwnd_max,
+                            format_bits(manifest.tcp->pacing_min), format_bits(manifest.tcp->pacing_max));
+    else
+        text += fmt::format("  prefetch         at most {} pages an event, {} pages in {} for each cgroup (proved)\n", accepted->facts.max_pages,
+                            accepted->facts.rate, format_ns(static_cast<double>(accepted->facts.window_ns)));
     for (const std::string& note : accepted->notes) text += "  note: " + note + "\n";
     return text;
 }
@@ -67,9 +104,9 @@ std::string facts_text(const verify::Verdict& verdict) {
 }  // namespace
 
 int cmd_new(const Output& out, const std::string& kind, const std::string& name) {
-    if (kind != "prefetch")
-        return out.error(Error{ErrorKind::Input, "no template '" + kind + "'; there is: prefetch", {}, 0, {}});
-    out.print(fmt::format(kTemplate, fmt::arg("name", name)));
+    if (kind != "prefetch" && kind != "tcp")
+        return out.error(Error{ErrorKind::Input, "no template '" + kind + "'; there are: prefetch, tcp", {}, 0, {}});
+    out.print(kind == "tcp" ? fmt::format(kTcpTemplate, fmt::arg("name", name)) : fmt::format(kPrefetchTemplate, fmt::arg("name", name)));
     return kOk;
 }
 
@@ -94,7 +131,7 @@ int cmd_check(const Output& out, const PolicyArgs& args, const std::string& dump
     } else if (!dump.empty()) {
         return out.error(Error{ErrorKind::Input, "--dump " + dump + ": one of ast, c, manifest, verdict was expected", {}, 0, {}});
     } else {
-        out.print(package->manifest.policy + ": valid\n" + facts_text(package->verdict));
+        out.print(package->manifest.policy + ": valid\n" + facts_text(package->verdict, package->manifest));
     }
     return kOk;
 }
@@ -148,7 +185,7 @@ int cmd_compile(const Output& out, const PolicyArgs& args, const std::string& fo
     if (out.json)
         out.document("compile", {{"policy", package->manifest.policy}, {"package", to}, {"object_bytes", package->object.size()}});
     else
-        out.print(package->manifest.policy + ": package in " + to + "\n" + facts_text(package->verdict));
+        out.print(package->manifest.policy + ": package in " + to + "\n" + facts_text(package->verdict, package->manifest));
     return kOk;
 }
 

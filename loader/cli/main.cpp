@@ -45,7 +45,7 @@ CLI::App* verb(CLI::App& app, Arguments& a, const char* name, const char* what, 
 
 void add_build_verbs(CLI::App& app, Arguments& a) {
     auto* s = verb(app, a, "new", "print a policy to start from", [&a] { return cmd_new(a.out, a.kind, a.name.empty() ? "my_policy" : a.name); });
-    s->add_option("kind", a.kind, "prefetch")->required();
+    s->add_option("kind", a.kind, "prefetch or tcp")->required();
     s->add_option("name", a.name, "name of the policy (default: my_policy)");
     s = verb(app, a, "check", "say whether a policy is valid; needs no privilege", [&a] { return cmd_check(a.out, a.policy, a.dump); });
     add_policy_file(s, a);
