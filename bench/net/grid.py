@@ -41,6 +41,7 @@ def parse_arguments(argv):
     p.add_argument("--attach", default="", help="command in the guest that puts policy {name} on cgroup {cgroup}")
     p.add_argument("--detach", default="", help="command in the guest that takes it off")
     p.add_argument("--file", action="append", default=[], help="a file that the guest needs (a compiled policy)")
+    p.add_argument("--collect", default="", metavar="DIR", help="keep what policies collect, a file for each run")
     p.add_argument("--host", action="store_true", help="here, with the path emulator, in real time: a cross-check")
     p.add_argument("--report", action="store_true", help="only the tables of what is in --out")
     p.add_argument("--estimate", action="store_true", help="only say what it would cost")
@@ -148,7 +149,7 @@ class Worker(threading.Thread):
         seconds = int(600 + 20 * sum(cells.cpu_seconds(r) for r in runs))
         files = [os.path.join(HERE, n) for n in ("guest.py", "cells.py")] + [plan_file] + self.o.file
         return [os.path.join(ROOT, "scripts", "vm"), self.o.kernel, "-n", "-p", "--icount", str(seed), "-t", str(seconds),
-                *(a for f in files for a in ("-f", f)), "--", *argv]
+                *(a for f in files for a in ("-f", f)), *(("-o", self.o.collect) if self.o.collect else ()), "--", *argv]
 
     def run(self):
         while True:
@@ -159,7 +160,8 @@ class Worker(threading.Thread):
             with tempfile.TemporaryDirectory() as folder:
                 plan_file = os.path.join(folder, "plan.json")
                 with open(plan_file, "w", encoding="utf-8") as f:
-                    json.dump({"runs": [guest.entry_of(r) for r in runs], "attach": self.o.attach, "detach": self.o.detach}, f)
+                    json.dump({"runs": [guest.entry_of(r) for r in runs], "attach": self.o.attach, "detach": self.o.detach,
+                               "collect": self.o.collect and (os.path.abspath(self.o.collect) if self.o.host else "/out")}, f)
                 self.process = subprocess.Popen(self.command(plan_file, seed, runs), stdout=subprocess.PIPE, text=True, cwd=ROOT)
                 for line in self.process.stdout:
                     if line.startswith('{"seed"'):

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ import cells
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 NET = os.path.join(ROOT, "scripts", "net")
+LOAD = os.path.join(os.environ.get("RMT_BUILD", os.path.join(ROOT, "build")), "loader", "cli", "rmt-load")
 FLOW = os.path.join(os.environ.get("RMT_BUILD", os.path.join(ROOT, "build")), "bench", "net", "flow")
 
 
@@ -97,23 +99,53 @@ def seed_of(run):
     return run.seed * 1000 + cells.all_paths().index(run.path)
 
 
-def measure(run, policies):
+def records_name(run):
+    """Of the file of what a policy collected during a run."""
+    path = run.path
+    return f"{run.control.partition(':')[2]}-s{run.seed}-{path.rate:g}mbit-{path.rtt:g}ms-{path.buffer:g}bdp-{path.loss:g}loss-{run.pattern}.csv"
+
+
+class Collector:
+    """Writes what a run's policy collects to a file of the folder; does nothing without a folder, or for a control of the kernel."""
+
+    def __init__(self, run, folder):
+        kind, _, name = run.control.partition(":")
+        self.process = None
+        if folder and kind == "policy":
+            self.process = subprocess.Popen([LOAD, "collect", name, "-o", os.path.join(folder, records_name(run))], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def end(self):
+        if not self.process:
+            return
+        self.process.send_signal(signal.SIGINT)
+        words = self.process.communicate()[1]
+        if self.process.returncode:
+            raise Failed(f"rmt-load collect ended with {self.process.returncode}: {words.strip()}")
+
+
+def measure(run, policies, folder=""):
     path = run.path
     arguments = flow_arguments(run, policies)
     name = output(NET, "up", "--rate", f"{path.rate:g}", "--rtt", f"{path.rtt:g}", "--buffer", f"{path.buffer:g}", "--loss", f"{path.loss:g}",
                   "--ip", "4", "--seed", str(seed_of(run))).strip()
-    server = None
+    server = collector = None
     try:
         server = subprocess.Popen([NET, "exec", "b", "--name", name, "--", FLOW, "server"], stdout=subprocess.PIPE, text=True)
         if not server.stdout.readline().startswith("ready"):
             raise Failed("the server did not start")
+        collector = Collector(run, folder)
         before = cpu_times()
         figures = json.loads(output(NET, "exec", "a", "--name", name, "--", FLOW, "client", "10.99.0.2", "--warm-up", str(cells.warm_up(path)),
                                     "--seconds", str(cells.window(path)), "--stagger", str(cells.stagger_ms(path)), "--seed", str(run.seed),
                                     *arguments))
         idle = idle_share(before, cpu_times())
         network = json.loads(output(NET, "stats", "--name", name))
+        collector.end()
+        collector = None
     finally:
+        if collector and collector.process:
+            collector.process.kill()
+            collector.process.wait()
         if server:
             server.terminate()
             server.wait()
@@ -142,7 +174,7 @@ def main(plan_file):
             run = run_of(entry)
             result = {**entry_of(run), "kernel": os.uname().release}
             try:
-                result.update(measure(run, policies))
+                result.update(measure(run, policies, plan.get("collect", "")))
             except (Failed, OSError, ValueError) as e:
                 result["error"] = str(e)
                 failures += 1
