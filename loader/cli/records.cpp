@@ -53,6 +53,16 @@ std::string quoted(const std::string& s) {
     return out + "\"";
 }
 
+// RFC 4180: a quote is doubled. A line stays one line: what would break it becomes a space.
+std::string csv_quoted(const std::string& s) {
+    std::string out = "\"";
+    for (const char c : s) {
+        if (c == '"') out += '"';
+        out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    }
+    return out + "\"";
+}
+
 class File {
 public:
     File(FILE* file, std::string path) : file_(file), path_(std::move(path)) {}
@@ -113,7 +123,7 @@ private:
         for (uint32_t i = 0; i < field.count; i++) {
             const uint8_t* at = record + field.offset + i * field.size;
             if (i) out += ",";
-            out += format.letter == 'V' ? quoted(address_of(at)) : format.text ? quoted(text_of(at, field.size)) : number_of(at, field.size, format.letter == 'i');
+            out += format.letter == 'V' ? quoted(address_of(at)) : format.text ? (csv_ ? csv_quoted(text_of(at, field.size)) : quoted(text_of(at, field.size))) : number_of(at, field.size, format.letter == 'i');
         }
         return out;
     }
