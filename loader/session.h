@@ -34,7 +34,8 @@ struct LoadRequest {
 struct SocketFigures {
     uint64_t seen = 0;                     // that it was about
     uint64_t changed = 0;                  // converted, restored, or moved to the new code
-    uint64_t refused = 0;                  // stay with another control; reasons in rmt_refused
+    uint64_t refused = 0;                  // could not be converted or renewed, or got reno in place of what they had
+    std::vector<std::pair<std::string, uint64_t>> reasons;  // of those: "when restored: no such congestion control", how many
     uint32_t namespaces = 0;               // network namespaces that were looked into
     std::vector<std::string> unreachable;  // those that could not be, and why
 };

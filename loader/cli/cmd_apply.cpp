@@ -142,7 +142,7 @@ Json attached_json(const Attached& attached) {
 void say_sockets(const Output& out, const Attached& attached) {
     for (size_t i = 0; i < attached.sockets.size(); i++) {
         out.say(attached.paths[i] + ": " + sockets_text(attached.sockets[i], "converted"));
-        say_unreachable(out, attached.sockets[i]);
+        say_troubles(out, attached.sockets[i]);
     }
 }
 
@@ -151,7 +151,6 @@ void warn_about(const Output& out, const LivePolicy& live, const Attached& attac
         out.say("warning: " + path + " has no memory limit: its pages are swapped only when the whole machine is short of memory");
     if (live.manifest().domain == "mm" && !load::swap_is_on())
         out.say("warning: no swap is on: anonymous memory is never swapped, and only file mappings can be prefetched");
-    if (live.manifest().domain == "tcp") say_refusals(out, live);
     const auto scope = live.cgroups();
     if (scope && scope->empty()) {
         out.say("warning: no cgroup is attached, so the policy sees nothing yet");
@@ -265,9 +264,7 @@ int cmd_detach(const Output& out, const std::string& policy, const std::vector<s
                 continue;
             }
             RMT_CLI_TRY(const load::SocketFigures one, load::detach_scope(live, std::get<UnifiedCgroup>(cgroup)));
-            sockets.seen += one.seen;
-            sockets.changed += one.changed;
-            sockets.refused += one.refused;
+            load::add(sockets, one);
             sockets.namespaces = one.namespaces;
             sockets.unreachable = one.unreachable;
         }
@@ -285,8 +282,8 @@ int cmd_detach(const Output& out, const std::string& policy, const std::vector<s
         out.print(policy + (paths.empty() ? ": detached and unloaded" : ": detached from " + paths.front() + (paths.size() > 1 ? " and others" : "")));
     if (tcp) {
         out.say(policy + ": " + sockets_text(sockets, "given back what they had"));
-        say_unreachable(out, sockets);
-        if (sockets.refused) out.say("warning: what " + std::to_string(sockets.refused) + " sockets had is not registered any more; they run reno now");
+        say_troubles(out, sockets);
+        if (sockets.refused) out.say("warning: sockets that could not get back what they had run reno now: " + std::to_string(sockets.refused));
     }
     return sockets.refused ? kPartly : kOk;
 }

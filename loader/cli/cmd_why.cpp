@@ -159,6 +159,7 @@ std::string socket_text(const LivePolicy& live, const rmt_tcp_record& r) {
     text += fmt::format("  base    {}\n", base);
     if (!v.since_ns) return text + (r.state == 10 ? "  a listener: each connection that it accepts comes under the policy\n" : "");
     text += fmt::format("  since   {}, {} rounds, {} decisions\n", ago(v.since_ns), v.rounds, v.decisions);
+    if (!v.last_ns) return text + "  has sent nothing yet that the policy was asked about\n";
     if (v.decisions) text += fmt::format("  last    {}, mode {}, {} ago\n", event_name(v.event), load::mode_name(v.mode), ago(v.last_ns));
     text += fmt::format("  by      {}\n", choice_text(choice_of(live, v)));
     text += fmt::format("  wanted  {}{}\n", wanted_text(live, v), v.decisions && v.mode != RMT_MODE_ENFORCE ? "; not carried out" : "");
@@ -170,6 +171,7 @@ std::string socket_text(const LivePolicy& live, const rmt_tcp_record& r) {
 
 std::string line_of(const rmt_tcp_record& r) {
     const rmt_tcp_view& v = r.view;
+    if (!v.last_ns) return fmt::format("{:<44} {}\n", name_of_socket(r), state_name(r.state));
     return fmt::format("{:<44} {:<12} window {:>6}   rtt {:>9}   decisions {:>9}\n", name_of_socket(r), state_name(r.state), v.cwnd, format_ns(v.rtt_us * 1e3), v.decisions);
 }
 
@@ -184,7 +186,6 @@ int cmd_why(const Output& out, const std::string& policy, const std::string& soc
         RMT_CLI_TRY(ends, parse_socket(socket));
     }
     RMT_CLI_TRY(const load::SocketList list, load::list_sockets(load::pin_dir(policy)));
-    for (const std::string& one : list.unreachable) out.say("warning: sockets were not looked at in " + one);
     Json found = Json::array();
     std::string text;
     for (const rmt_tcp_record& r : list.sockets) {
@@ -192,6 +193,8 @@ int cmd_why(const Output& out, const std::string& policy, const std::string& soc
         found.push_back(socket_json(live, r));
         text += socket.empty() ? line_of(r) : socket_text(live, r);
     }
+    if (found.empty() || socket.empty())
+        for (const std::string& one : list.unreachable) out.say("warning: sockets were not looked at in " + one);
     if (found.empty() && !socket.empty())
         return out.error({ErrorKind::NotFound, "no socket " + socket + " is under policy '" + policy + "'",
                           "rmt-load why " + policy + " lists those that are; ss -ti shows what control a socket has", 0, {}});

@@ -30,7 +30,9 @@ bool breaker_open(const rmt_cgroup& f) { return f.breaker.open_until_ns > load::
 }  // namespace
 
 Json sockets_json(const load::SocketFigures& sockets) {
-    return {{"seen", sockets.seen}, {"changed", sockets.changed}, {"refused", sockets.refused}, {"namespaces", sockets.namespaces},
+    Json reasons = Json::array();
+    for (const auto& [reason, count] : sockets.reasons) reasons.push_back({{"reason", reason}, {"count", count}});
+    return {{"seen", sockets.seen}, {"changed", sockets.changed}, {"refused", sockets.refused}, {"reasons", reasons}, {"namespaces", sockets.namespaces},
             {"unreachable", sockets.unreachable}};
 }
 
@@ -42,13 +44,9 @@ std::string sockets_text(const load::SocketFigures& sockets, const char* what) {
     return text;
 }
 
-void say_unreachable(const Output& out, const load::SocketFigures& sockets) {
+void say_troubles(const Output& out, const load::SocketFigures& sockets) {
+    for (const auto& [reason, count] : sockets.reasons) out.say(fmt::format("warning: {} refused {}", count, reason));
     for (const std::string& one : sockets.unreachable) out.say("warning: sockets were not looked at in " + one);
-}
-
-void say_refusals(const Output& out, const LivePolicy& live) {
-    if (const auto all = load::refusals(live))
-        for (const load::Refusals& one : *all) out.say(fmt::format("warning: {} sockets refused {}", one.count, load::refusal_text(one.what)));
 }
 
 Json tcp_cgroup_json(const LivePolicy& live, const CgroupFigures& c) {

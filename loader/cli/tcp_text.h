@@ -13,8 +13,7 @@ namespace rmt::cli {
 
 Json sockets_json(const load::SocketFigures& sockets);
 std::string sockets_text(const load::SocketFigures& sockets, const char* what);  // "7 open sockets in 2 network namespaces, 7 converted"
-void say_unreachable(const Output& out, const load::SocketFigures& sockets);
-void say_refusals(const Output& out, const load::LivePolicy& live);
+void say_troubles(const Output& out, const load::SocketFigures& sockets);  // what was refused, and where nobody looked
 
 Json tcp_cgroup_json(const load::LivePolicy& live, const load::CgroupFigures& cgroup);
 std::string tcp_cgroup_text(const load::LivePolicy& live, const load::CgroupFigures& cgroup);

@@ -188,9 +188,7 @@ Result<SocketFigures> restore_all(const std::string& dir) {
     // A connection that a listener accepted while the pass went by may have been missed.
     if (figures.changed) {
         RMT_TRY(const SocketFigures late, pass_sockets(dir, RMT_TCP_TASK_RESTORE, 0));
-        figures.seen += late.seen;
-        figures.changed += late.changed;
-        figures.refused += late.refused;
+        add(figures, late);
     }
     switch_off(dir);
     return figures;

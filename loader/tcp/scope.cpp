@@ -54,13 +54,8 @@ uint64_t attached_above(int scope_map, const UnifiedCgroup& cgroup) {
 }
 
 void forget_refusals(int map, uint64_t scope) {
-    std::vector<rmt_refusal> gone;
-    rmt_refusal key = {}, next = {};
-    for (bool first = true; bpf_map_get_next_key(map, first ? nullptr : &key, &next) == 0; first = false) {
-        key = next;
-        if (key.scope == scope) gone.push_back(key);
-    }
-    for (const rmt_refusal& k : gone) bpf_map_delete_elem(map, &k);
+    for (const Refusals& one : read_refusals(map))
+        if (one.what.scope == scope) bpf_map_delete_elem(map, &one.what);
 }
 
 }  // namespace
@@ -128,6 +123,7 @@ Result<SocketFigures> refresh_scope(const LivePolicy& live) {
     RMT_TRY(SocketFigures figures, pass_sockets(dir, RMT_TCP_TASK_RENEW, 0));
     RMT_TRY(const SocketFigures converted, pass_sockets(dir, RMT_TCP_TASK_CONVERT, 0));
     figures.refused += converted.refused;
+    figures.reasons.insert(figures.reasons.end(), converted.reasons.begin(), converted.reasons.end());
     return figures;
 }
 
@@ -149,9 +145,7 @@ Result<SocketFigures> detach_scope(const LivePolicy& live, const UnifiedCgroup& 
         RMT_TRY(sockets, pass_sockets(dir, RMT_TCP_TASK_RESTORE, id));
         if (sockets.changed) {
             RMT_TRY(const SocketFigures late, pass_sockets(dir, RMT_TCP_TASK_RESTORE, id));  // accepted meanwhile
-            sockets.seen += late.seen;
-            sockets.changed += late.changed;
-            sockets.refused += late.refused;
+            add(sockets, late);
         }
         RMT_CHECK(live.remove_cgroup(id));
     }
@@ -162,23 +156,7 @@ Result<SocketFigures> detach_scope(const LivePolicy& live, const UnifiedCgroup& 
 
 Result<std::vector<Refusals>> refusals(const LivePolicy& live) {
     RMT_TRY(const int map, live.map("rmt_refused"));
-    std::vector<Refusals> all;
-    rmt_refusal key = {}, next = {};
-    for (bool first = true; bpf_map_get_next_key(map, first ? nullptr : &key, &next) == 0; first = false) {
-        key = next;
-        Refusals refused{key, 0};
-        if (bpf_map_lookup_elem(map, &key, &refused.count) == 0) all.push_back(refused);
-    }
-    return all;
-}
-
-std::string refusal_text(const rmt_refusal& what) {
-    static const char* const kMoments[] = {"at a moment unknown", "at connect", "at listen", "at accept", "when converted", "when restored"};
-    constexpr uint32_t kNotSupported = 524;  // linux: ENOTSUPP
-    const std::string why = what.error == kNotSupported ? "Operation not supported"
-                            : what.error == ENOENT     ? "no such congestion control"
-                                                       : std::strerror(static_cast<int>(what.error));
-    return std::string(kMoments[what.moment <= RMT_TCP_AT_RESTORE ? what.moment : 0]) + ": " + why;
+    return read_refusals(map);
 }
 
 const char* tcp_stat_name(uint32_t stat) {

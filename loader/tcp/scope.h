@@ -9,6 +9,7 @@
 #include "loader/cgroup.h"
 #include "loader/live.h"
 #include "loader/session.h"
+#include "loader/tcp/pass.h"
 
 namespace rmt::load {
 
@@ -36,12 +37,7 @@ bool is_guarded(const LivePolicy& live, uint64_t cgroup);
 // Sockets of the cgroup get back what they had, or come under the nearest cgroup above that is attached. NotFound when it is not attached.
 Result<SocketFigures> detach_scope(const LivePolicy& live, const UnifiedCgroup& cgroup);
 
-struct Refusals {
-    rmt_refusal what = {};
-    uint64_t count = 0;
-};
 Result<std::vector<Refusals>> refusals(const LivePolicy& live);
-std::string refusal_text(const rmt_refusal& what);  // "at accept: No such file or directory"
 
 const char* tcp_stat_name(uint32_t stat);  // "set_cwnd", empty for an unused number
 

@@ -390,6 +390,9 @@ TEST_CASE("what a socket had and is no longer there: it gets reno, and the repor
     auto detached = load::unload_policy(kScopeTest);
     REQUIRE(detached);
     CHECK(detached->sockets.refused == 1);
+    REQUIRE(detached->sockets.reasons.size() == 1);
+    CHECK(detached->sockets.reasons[0].first == "when restored: no such congestion control");
+    CHECK(detached->sockets.reasons[0].second == 1);
     CHECK(detached->sockets.changed == 2);
     CHECK(control_of(pair.client) == "reno");
     CHECK(exchange(pair, 1 << 18));
