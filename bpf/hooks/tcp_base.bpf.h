@@ -52,6 +52,7 @@ static __noinline int rmt_base_cwnd(struct sock *sk, __u32 cwnd)
 
 	if (!sk)
 		return 0;
+	rmt_opaque(cwnd); /* else clang drops a bound that all callers keep, which the RMT verifier then misses here */
 	if (cwnd < 1)
 		cwnd = 1;
 	if (cwnd > RMT_CWND_MOST)
@@ -64,6 +65,7 @@ static __noinline int rmt_base_pacing(struct sock *sk, __u64 rate)
 {
 	if (!sk)
 		return 0;
+	rmt_opaque(rate);
 	if (rate < 1000)
 		rate = 1000;
 	sk->sk_pacing_rate = rate;

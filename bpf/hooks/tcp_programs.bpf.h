@@ -104,6 +104,7 @@ static __noinline int rmt_write_cwnd(struct sock *sk, __u32 cwnd)
 
 	if (!sk)
 		return 0;
+	rmt_opaque(cwnd); /* as in rmt_base_cwnd */
 	if (cwnd < RMT_CWND_MIN)
 		cwnd = RMT_CWND_MIN;
 	if (cwnd > RMT_CWND_MAX)
@@ -118,6 +119,7 @@ static __noinline int rmt_write_ssthresh(struct sock *sk, __u32 ssthresh)
 
 	if (!sk)
 		return 0;
+	rmt_opaque(ssthresh);
 	if (ssthresh < RMT_CWND_MIN)
 		ssthresh = RMT_CWND_MIN;
 	if (ssthresh > RMT_CWND_MAX)
@@ -130,6 +132,7 @@ static __noinline int rmt_write_pacing(struct sock *sk, __u64 rate)
 {
 	if (!sk)
 		return 0;
+	rmt_opaque(rate);
 	if (rate < RMT_PACING_MIN)
 		rate = RMT_PACING_MIN;
 	if (rate > RMT_PACING_MAX)
