@@ -56,7 +56,7 @@ TEST_CASE("every shipped policy is accepted, and its runs stay within the proof"
 TEST_CASE("a policy over each base of domain tcp, on each event, is accepted") {
     for (const std::string base : {"", "base \"reno\";", "base \"cubic\";", "base \"bbr\";"})
         for (const std::string event : {"established", "ack", "round", "loss", "rto"})
-            for (const std::string set : {"cwnd = max(cwnd, 10);", "cwnd = 0; ssthresh = 1000000;", "pacing = tcp.rate;"}) {
+            for (const std::string set : {"cwnd = max(cwnd, 10);", "cwnd = cwnd - tcp.lost * 100; ssthresh = tcp.bdp;", "pacing = tcp.rate;"}) {
                 const auto compiled = rmt::test::compile_text("rmt 1;\npolicy p {\n domain tcp; " + base + "\n limit { cwnd in 4..1000; }\n on tcp." + event + " { " + set + " }\n}\n", "p.rmt");
                 if (!compiled) FAIL(compiled.error().message << "\n" << compiled.error().detail);
                 const Verdict verdict = verify::verify(compiled->object, compiled->manifest);
