@@ -92,7 +92,8 @@ std::string facts_text(const verify::Verdict& verdict, const Manifest& manifest)
         text += fmt::format("  {:<16} at most {} instructions (proved), {} (estimated)\n", program.name, program.max_insns, format_ns(program.est_ns));
     }
     if (manifest.tcp)
-        text += fmt::format("  writes           windows of {}..{} segments, pacing of {} to {}, in mode enforce alone (proved)\n", manifest.tcp->cwnd_min, manifest.tcp->cwnd_max,
+        text += fmt::format("  an event         at most {} instructions (proved), {} (estimated): what `cost` limits\n", accepted->facts.event_insns, format_ns(accepted->facts.event_ns)) +
+                fmt::format("  writes           windows of {}..{} segments, pacing of {} to {}, in mode enforce alone (proved)\n", manifest.tcp->cwnd_min, manifest.tcp->cwnd_max,
                             format_bits(manifest.tcp->pacing_min), format_bits(manifest.tcp->pacing_max));
     else
         text += fmt::format("  prefetch         at most {} pages an event, {} pages in {} for each cgroup (proved)\n", accepted->facts.max_pages,

@@ -29,7 +29,10 @@ Result<PolicyCost> PolicyCost::make(Checked checked, const std::string& model) {
         return fail(ErrorKind::Unsupported, "model '" + model + "' learns online, so none is searched for it", "write `source` or `train background` in place of `train online`");
     cost.declared_ = *declared;
     const uint64_t limit = compiled.manifest.limits.cost_ns;
-    cost.budget_ns_ = limit ? static_cast<double>(limit) : verify::mm_profile().cost_ns;
+    const auto& handlers = cost.checked_.ir->ir().handlers;
+    const bool hot = std::any_of(handlers.begin(), handlers.end(), [](const lang::ir::Handler& h) { return h.event == lang::ir::Event::Ack; });
+    const verify::Profile& profile = verify::profile_of(compiled.manifest.domain);
+    cost.budget_ns_ = limit ? static_cast<double>(limit) : hot ? profile.hot_cost_ns : profile.cost_ns;
     return cost;
 }
 
@@ -42,7 +45,8 @@ Result<double> PolicyCost::event_ns_of(const ModelClass& shape) const {
     compiled.manifest.limits.cost_ns = kNoLimitNs;
     const verify::Verdict verdict = verify::verify(compiled.object, compiled.manifest);
     if (!verdict.accepted()) return kNever;
-    double most = 0;
+    double most = verdict.facts()->facts.event_ns;
+    if (most > 0) return most;  // tcp: an event is a part of a program
     for (const verify::ProgramFacts& program : verdict.facts()->facts.programs)
         if (program.runs_policy) most = std::max(most, program.est_ns);
     return most;
