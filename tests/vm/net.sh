@@ -23,7 +23,7 @@ for control in reno cubic bbr; do
 	cat /tmp/f /tmp/s
 	grep -q "\"control\":\"$control\"" /tmp/f || fail "$control was asked for and did not run"
 	# What the wire can carry of data, and one packet more.
-	holds "$(figure mbit /tmp/f) <= 20 * 1448 / 1514 + 0.01" "$control is not above the rate"
+	holds "$(figure mbit /tmp/f) <= 20 * 1448 / 1514 * 1.01" "$control is not above the rate, but for the edges of a window of 2 s"
 	holds "$(figure mbit /tmp/f) > 1" "$control carries something"
 	holds "$(figure rtt_min_ms /tmp/f) >= 20" "$control: no RTT is below that of the path"
 	holds "$(figure lost /tmp/s) > 0 && $(figure lost /tmp/s) < 0.02 * $(figure sent /tmp/s)" "$control: about 1 % is lost"
