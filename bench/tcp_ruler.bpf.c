@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* The kernel's own bbr behind empty BPF programs: the ruler for bench/tcp_cost.py. What the kernel's statistics say of these
  * programs holds the frame that every BPF control has. */
+#define RMT_RULER
 #include "rmt/common.bpf.h"
 
 extern void bbr_init(struct sock *sk) __ksym;
@@ -53,7 +54,7 @@ void BPF_PROG(ruler_state, struct sock *sk, __u8 state)
 	bbr_set_state(sk, state);
 }
 
-SEC(".struct_ops.link")
+SEC(".struct_ops")
 struct tcp_congestion_ops ruler = {
 	.init = (void *)ruler_init, .cong_control = (void *)ruler_main, .ssthresh = (void *)ruler_ssthresh, .undo_cwnd = (void *)ruler_undo,
 	.min_tso_segs = (void *)ruler_tso, .sndbuf_expand = (void *)ruler_sndbuf, .set_state = (void *)ruler_state, .name = "rmt_ruler_bbr",

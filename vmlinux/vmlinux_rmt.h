@@ -286,7 +286,9 @@ struct tcp_congestion_ops {
 	__u32 (*ssthresh)(struct sock *sk);
 	void (*set_state)(struct sock *sk, __u8 new_state);
 	void (*cwnd_event)(struct sock *sk, enum tcp_ca_event ev);
+#ifndef RMT_RULER /* bench/tcp_ruler.bpf.c goes through bpftool, whose libbpf may want every member in the kernel */
 	void (*cwnd_event_tx_start)(struct sock *sk);
+#endif
 	void (*pkts_acked)(struct sock *sk, const struct ack_sample *sample);
 	__u32 (*min_tso_segs)(struct sock *sk);
 	void (*cong_control)(struct sock *sk, __u32 ack, int flag, const struct rate_sample *rs);
